@@ -1,0 +1,23 @@
+"""Every task that this build knows. A new task is its contract, its handler, and one line here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks import fleet_noop
+from tasks.errors import NotFound
+from tasks.spec import TaskSpec
+
+TASKS: tuple[TaskSpec[Any, Any], ...] = (
+    fleet_noop.TASK,
+)
+
+_BY_NAME = {task.name: task for task in TASKS}
+
+
+def get_task(name: str) -> TaskSpec[Any, Any]:
+    """The task of this name; ``NotFound`` names the ones that exist."""
+    try:
+        return _BY_NAME[name]
+    except KeyError:
+        raise NotFound(f"no task is called {name!r}: this build knows {', '.join(sorted(_BY_NAME))}") from None
