@@ -1,0 +1,1 @@
+"""Runs on the Pi: decides and remembers."""

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks import fleet_noop
+from tasks import (
+    client_build,
+    client_choose,
+    client_draw,
+    client_examine,
+    client_review,
+    client_write,
+    darwin_evaluate,
+    darwin_index,
+    fleet_noop,
+)
 from tasks.errors import NotFound
 from tasks.spec import TaskSpec
 
 TASKS: tuple[TaskSpec[Any, Any], ...] = (
+    client_build.TASK,
+    client_choose.TASK,
+    client_draw.TASK,
+    client_examine.TASK,
+    client_review.TASK,
+    client_write.TASK,
+    darwin_evaluate.TASK,
+    darwin_index.TASK,
     fleet_noop.TASK,
 )
 

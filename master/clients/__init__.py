@@ -1,0 +1,1 @@
+"""Client projects: from a brief to a reviewed, approved and published website."""

@@ -1,0 +1,43 @@
+"""What happened, in order: written in the same transaction as the thing itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from master.store.tables import events
+
+_INSERT = insert(events)
+
+
+def record_event(
+    connection: Connection,
+    name: str,
+    now: datetime,
+    *,
+    run_id: str = "",
+    step_id: int | None = None,
+    worker: str = "",
+    **data: Any,
+) -> None:
+    """Append one event. ``name`` is a constant such as ``step_claimed``; the rest are its fields."""
+    connection.execute(
+        _INSERT,
+        {"at": now, "name": name, "run_id": run_id, "step_id": step_id, "worker": worker, "data": data},
+    )
+
+
+def events_after(connection: Connection, seq: int, *, run_id: str = "", limit: int = 500) -> list[dict[str, Any]]:
+    """Events with a larger number than ``seq``, oldest first, of one run or of all."""
+    query = select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
+    if run_id:
+        query = query.where(events.c.run_id == run_id)
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def newest_events(connection: Connection, limit: int = 20) -> list[dict[str, Any]]:
+    """The latest events, newest first."""
+    query = select(events).order_by(events.c.seq.desc()).limit(limit)
+    return [dict(row._mapping) for row in connection.execute(query)]

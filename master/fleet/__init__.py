@@ -1,0 +1,1 @@
+"""The workers: joining, heartbeats, the version gate."""

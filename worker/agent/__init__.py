@@ -1,0 +1,1 @@
+"""The worker's parent process beside Celery: joins, is heard from, delivers what was spooled."""

@@ -31,6 +31,7 @@ class ScoreItem(Record):
 
 class Scored(Record):
     #: Sum of log-probabilities of each choice's tokens given the prompt (nats), in the choices' order.
+    #: An endpoint that tells no likelihoods gives only a preference; see ``openai_backend``.
     logprobs: tuple[float, ...]
     #: Tokens in each choice, for length normalization.
     tokens: tuple[int, ...]
@@ -62,7 +63,8 @@ class Models(Protocol):
     """Port through which handlers reach models. ``model`` is a model reference:
 
     ``embedded:smollm2`` and ``embedded:minilm`` (shipped as packages), ``/path/to/folder``, a
-    Hugging Face name, or ``openai:<base-url>#<model>``. "" means this worker's default.
+    Hugging Face name, or ``openai:<base-url>#<model>``. "" means this worker's default: for embed
+    its sentence model, for all else its text model.
 
     Raises ``tasks.errors.PermanentFailure`` (unknown model, bad request) or
     ``tasks.errors.TransientFailure`` (server away, out of memory).
@@ -82,6 +84,10 @@ class Models(Protocol):
 
     def describe(self, model: str) -> dict[str, str]:
         """``{"model", "sha256", "dtype", "device"}`` of what answers, for the step's record."""
+        ...
+
+    def describe_embedding(self, model: str) -> dict[str, str]:
+        """``describe`` where "" means the default sentence model."""
         ...
 
     @property

@@ -1,0 +1,50 @@
+"""Celery's settings. Each one that differs from the default says why."""
+
+from __future__ import annotations
+
+from tasks.settings import FleetSettings
+
+broker_url = FleetSettings().find_broker_url() or "memory://"
+
+# A message that is not JSON can carry code.
+accept_content = ["json"]
+task_serializer = "json"
+result_serializer = "json"
+
+# The database holds what happened; Celery's own results would be a second, weaker record.
+result_backend = None
+task_ignore_result = True
+task_store_errors_even_if_ignored = False
+
+# A ticket is acknowledged when its attempt has ended: a killed worker's ticket comes back, and the
+# claim refuses it if the attempt is over by then.
+task_acks_late = True
+task_reject_on_worker_lost = True
+# A slot takes one ticket at a time, so that what waits can still go to another worker.
+worker_prefetch_multiplier = 1
+# After a lost connection the broker delivers again; the claim decides, but the work must not go on twice.
+worker_cancel_long_running_tasks_on_connection_loss = True
+worker_enable_prefetch_count_reduction = False
+
+# A queue whose name nobody declared is a mistake in a name, not a wish for a new queue.
+task_create_missing_queues = False
+task_default_queue = "d8.unused"
+
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
+# Only for Redis-like brokers: longer than the longest step, so that none is delivered again while it
+# runs; work of a dead worker comes back from its lease instead, in seconds.
+broker_transport_options = {
+    "visibility_timeout": 30 * 24 * 3600,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "retry_on_timeout": True,
+}
+
+# Flower switches events on while it runs; nobody pays for them otherwise.
+worker_send_task_events = False
+task_send_sent_event = False
+worker_hijack_root_logger = False
+worker_redirect_stdouts = False
+enable_utc = True
+timezone = "UTC"

@@ -1,0 +1,83 @@
+"""The master's HTTP door: the API, the workers' protocol and the dashboard, in one ASGI application."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from master.api.auth import Gatekeeper
+from master.api.clients import build_router as client_router
+from master.api.errors import show_error, show_invalid
+from master.api.owner_routes import artifact_router, owner_router
+from master.api.services import Services
+from master.api.worker_routes import worker_routes
+from master.capabilities import load_capabilities
+from master.clock import utc_now
+from master.dispatch.bell import CeleryBell
+from master.dispatch.conductor import Conductor
+from master.settings import Settings
+from master.start import prepare_master
+from master.store import Database, Writer
+from master.store.artifacts import ArtifactFolder
+from master.tokens import Scope
+from master.web.routes import web_routes
+from tasks.app import make_app
+from tasks.build import current_build
+from tasks.errors import D8Error
+
+
+def create_api(settings: Settings) -> FastAPI:
+    """Opens the database and starts the conductor; ends both at shutdown."""
+    load_capabilities()
+    build = current_build()
+    database = Database(settings.sqlalchemy_url)
+    prepare_master(settings, database, build, utc_now)
+    writer = Writer(database)
+    services = Services(
+        settings=settings,
+        database=database,
+        writer=writer,
+        folder=ArtifactFolder(settings.artifact_folder),
+        clock=utc_now,
+        build=build.id,
+    )
+    bell = CeleryBell(make_app())
+    conductor = Conductor(database, lambda write: writer.submit(write).result(), bell, settings, utc_now)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        conductor.close()
+        writer.close()
+        database.close()
+
+    api = FastAPI(
+        title="D8",
+        description="One private fleet: runs, workers, approvals. Every call needs a bearer token.",
+        version=build.id,
+        lifespan=lifespan,
+        docs_url="/api/docs",
+        openapi_url="/api/openapi.json",
+        redoc_url=None,
+    )
+    gatekeeper = Gatekeeper(services)
+    # First: the hot path is matched before anything else is looked at.
+    api.router.routes[:0] = worker_routes(services, gatekeeper)
+    api.include_router(owner_router(services, gatekeeper))
+    api.include_router(artifact_router(services, gatekeeper))
+    api.include_router(client_router(services.read, services.write, gatekeeper.require(Scope.OWNER)))
+    api.router.routes.extend(web_routes(services, gatekeeper))
+    api.add_exception_handler(D8Error, show_error)
+    api.add_exception_handler(ValidationError, show_invalid)
+
+    @api.get("/readyz", include_in_schema=False)
+    async def ready(_: Request) -> Response:
+        await services.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
+        return JSONResponse({"ready": True, "build": build.id})
+
+    return api

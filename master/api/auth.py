@@ -1,0 +1,71 @@
+"""Who calls: a bearer token, or the dashboard's cookie."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+from master.api.services import Services
+from master.tokens import Principal, Scope, digest_token, find_principal
+from tasks.errors import Refused
+
+COOKIE = "d8_session"
+#: A revoked token is refused after so long at the latest.
+_REMEMBERED_S = 5.0
+_REMEMBERED_MOST = 1000
+
+
+class Unauthenticated(Refused):
+    """No token, or one that this master does not know."""
+
+
+class Gatekeeper:
+    """Checks tokens, remembering the answer for a few seconds."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._known: dict[str, tuple[float, Principal]] = {}
+
+    async def identify(self, request: Request) -> Principal:
+        """Who calls; ``Unauthenticated`` when nobody knows."""
+        header = request.headers.get("authorization", "")
+        token = header[7:] if header.startswith("Bearer ") else ""
+        if not token and (token := request.cookies.get(COOKIE, "")):
+            _check_origin(request)
+        if not token:
+            raise Unauthenticated("this call needs a token: 'Authorization: Bearer ...'")
+        digest = digest_token(token)
+        remembered = self._known.get(digest)
+        if remembered is not None and remembered[0] > time.monotonic():
+            return remembered[1]
+        now = self._services.clock()
+        principal = await self._services.read(lambda connection: find_principal(connection, token, now=now))
+        if principal is None:
+            raise Unauthenticated("this token is not known here: it was revoked, has expired or is of another fleet")
+        if len(self._known) >= _REMEMBERED_MOST:
+            self._known.clear()
+        self._known[digest] = (time.monotonic() + _REMEMBERED_S, principal)
+        return principal
+
+    def require(self, *scopes: Scope) -> Callable[[Request], Awaitable[Principal]]:
+        """A FastAPI dependency that lets only these scopes pass."""
+
+        async def dependency(request: Request) -> Principal:
+            principal = await self.identify(request)
+            if principal.scope not in scopes:
+                raise Refused(f"a {principal.scope} token may not do this: it takes a {' or '.join(scopes)} token")
+            return principal
+
+        return dependency
+
+
+def _check_origin(request: Request) -> None:
+    """A browser sends the cookie for any page: what changes something must come from our own."""
+    if request.method in ("GET", "HEAD"):
+        return
+    origin = request.headers.get("origin", "")
+    if urlsplit(origin).netloc != request.headers.get("host", ""):
+        raise Refused("this request did not come from the dashboard's own page")

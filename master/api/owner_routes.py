@@ -1,0 +1,204 @@
+"""The owner's door: runs, workers, approvals, artifacts, events, as JSON."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.responses import FileResponse, Response
+from pydantic import Field
+
+from master.api.auth import Gatekeeper
+from master.api.services import Services
+from master.api.status import show_status
+from master.approvals import ApprovalState, decide, get_approval, list_approvals
+from master.dispatch.publish import fleet_value
+from master.events import events_after, newest_events
+from master.fleet.gate import set_fleet_value
+from master.fleet.workers import drain_worker, list_workers, remove_worker
+from master.flows.runs import cancel_run, list_attempts, list_runs, retry_run, show_run, start_run
+from master.events import record_event
+from master.store import news_of
+from master.store.artifacts import find_artifact, record_artifact
+from master.tokens import Principal, Scope, create_token
+from tasks.errors import InvalidInput, NotFound
+from tasks.record import Record
+
+MOST_ARTIFACT_BYTES = 256 * 1024 * 1024
+
+
+class StartRun(Record):
+    flow: str = Field(max_length=100)
+    params: dict[str, Any] = Field(default_factory=dict)
+    priority: int = Field(default=0, ge=-100, le=100)
+
+
+class Decide(Record):
+    approve: bool
+    note: str = Field(default="", max_length=2000)
+    digest: str = Field(default="", max_length=64)
+
+
+def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
+    """Everything under ``/api`` that needs the owner's token."""
+    router = APIRouter(prefix="/api")
+    owner = gatekeeper.require(Scope.OWNER)
+    Owner = Annotated[Principal, Depends(owner)]
+    clock, read, write = services.clock, services.read, services.write
+
+    @router.get("/status")
+    async def status(_: Owner) -> dict[str, Any]:
+        return await read(lambda c: show_status(c, services.settings, services.build, clock()))
+
+    @router.get("/runs")
+    async def get_runs(
+        _: Owner, state: str = "", flow: str = "", limit: Annotated[int, Query(ge=1, le=500)] = 50
+    ) -> list[dict[str, Any]]:
+        return await read(lambda c: list_runs(c, state=state, flow=flow, limit=limit))
+
+    @router.post("/runs", status_code=201)
+    async def post_run(
+        _: Owner, body: StartRun, idempotency_key: Annotated[str, Header(max_length=200)] = ""
+    ) -> dict[str, Any]:
+        run_id = await write(
+            lambda c: start_run(
+                c, body.flow, body.params, now=clock(), priority=body.priority, idempotency_key=idempotency_key
+            )
+        )
+        return {"id": run_id}
+
+    @router.get("/runs/{run_id}")
+    async def get_run(_: Owner, run_id: str) -> dict[str, Any]:
+        return await read(lambda c: show_run(c, run_id))
+
+    @router.get("/runs/{run_id}/attempts")
+    async def get_attempts(_: Owner, run_id: str) -> list[dict[str, Any]]:
+        return await read(lambda c: list_attempts(c, run_id))
+
+    @router.post("/runs/{run_id}/cancel")
+    async def post_cancel(caller: Owner, run_id: str) -> dict[str, Any]:
+        await write(lambda c: cancel_run(c, run_id, by=caller.name, now=clock()))
+        return await read(lambda c: show_run(c, run_id))
+
+    @router.post("/runs/{run_id}/retry")
+    async def post_retry(caller: Owner, run_id: str) -> dict[str, Any]:
+        return {"id": run_id, "steps": await write(lambda c: retry_run(c, run_id, by=caller.name, now=clock()))}
+
+    @router.get("/workers")
+    async def get_workers(_: Owner) -> list[dict[str, Any]]:
+        return await read(list_workers)
+
+    @router.post("/workers/{name}/drain")
+    async def post_drain(caller: Owner, name: str, resume: bool = False) -> dict[str, Any]:
+        state = await write(lambda c: drain_worker(c, name, resume=resume, by=caller.name, now=clock()))
+        return {"name": name, "state": state}
+
+    @router.delete("/workers/{name}", status_code=204)
+    async def delete_worker(caller: Owner, name: str) -> None:
+        await write(lambda c: remove_worker(c, name, by=caller.name, now=clock()))
+
+    @router.post("/dispatch/{verb}")
+    async def post_dispatch(caller: Owner, verb: str) -> dict[str, Any]:
+        if verb not in ("pause", "resume"):
+            raise NotFound(f"dispatch can be asked to pause or resume, not to {verb!r}")
+
+        def switch(connection: Any) -> str:
+            set_fleet_value(connection, "paused", "yes" if verb == "pause" else "")
+            record_event(connection, f"dispatch_{verb}d", clock(), by=caller.name)
+            news_of(connection).dispatch = True
+            return fleet_value(connection, "paused")
+
+        return {"paused": bool(await write(switch))}
+
+    @router.get("/approvals")
+    async def get_approvals(_: Owner, state: ApprovalState | None = None) -> list[dict[str, Any]]:
+        return await read(lambda c: [a.model_dump(mode="json") for a in list_approvals(c, state)])
+
+    @router.get("/approvals/{approval_id}")
+    async def get_one_approval(_: Owner, approval_id: str) -> dict[str, Any]:
+        return await read(lambda c: get_approval(c, approval_id).model_dump(mode="json"))
+
+    @router.post("/approvals/{approval_id}/decision")
+    async def post_decision(caller: Owner, approval_id: str, body: Decide) -> dict[str, Any]:
+        decided = await write(
+            lambda c: decide(
+                c,
+                approval_id,
+                approve=body.approve,
+                by=caller.name,
+                door="api",
+                note=body.note,
+                now=clock(),
+                digest=body.digest or None,
+            )
+        )
+        return decided.model_dump(mode="json")
+
+    @router.get("/events")
+    async def get_events(
+        _: Owner, after: int | None = None, run: str = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    ) -> list[dict[str, Any]]:
+        if after is None and not run:
+            return await read(lambda c: newest_events(c, limit))
+        return await read(lambda c: events_after(c, after or 0, run_id=run, limit=limit))
+
+    @router.post("/login-codes", status_code=201)
+    async def post_login_code(_: Owner) -> dict[str, Any]:
+        from datetime import timedelta
+
+        now = clock()
+        return {
+            "code": await write(
+                lambda c: create_token(
+                    c, Scope.OWNER, "dashboard", now=now, expires_at=now + timedelta(minutes=15)
+                )
+            )
+        }
+
+    return router
+
+
+def artifact_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
+    """Artifacts: uploaded and read by owners and workers."""
+    router = APIRouter(prefix="/api/artifacts")
+    Anyone = Annotated[Principal, Depends(gatekeeper.require(Scope.OWNER, Scope.WORKER))]
+
+    @router.put("/{digest}", status_code=201)
+    async def put(
+        _: Anyone, digest: str, request: Request, name: str = "", media_type: str = "", run: str = ""
+    ) -> dict[str, Any]:
+        if int(request.headers.get("content-length") or 0) > MOST_ARTIFACT_BYTES:
+            raise InvalidInput(f"an artifact has at most {MOST_ARTIFACT_BYTES} bytes")
+        services.folder.path(digest)
+        data = await request.body()
+        written = await services.read(lambda _c: services.folder.write(data))
+        if written != digest:
+            raise InvalidInput(f"the bytes that came have SHA-256 {written}, not {digest}: send them again")
+        await services.write(
+            lambda c: record_artifact(
+                c,
+                digest,
+                name=name or digest[:12],
+                media_type=media_type or "application/octet-stream",
+                size=len(data),
+                run_id=run,
+                now=services.clock(),
+            )
+        )
+        return {"digest": digest, "size": len(data)}
+
+    @router.get("/{digest}")
+    async def get(_: Anyone, digest: str) -> Response:
+        path = services.folder.path(digest)
+        about = await services.read(lambda c: find_artifact(c, digest))
+        if about is None or not path.exists():
+            raise NotFound(f"there is no artifact {digest}")
+        # Never rendered on the dashboard's own origin: a page made by a flow is data, not our page.
+        return FileResponse(
+            path,
+            media_type=str(about["media_type"]),
+            filename=str(about["name"]),
+            headers={"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"},
+        )
+
+    return router

@@ -1,0 +1,41 @@
+"""What the doors are given: made once per process, handed to each."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
+
+from master.clock import Clock
+from master.settings import Settings
+from master.store import Database, Writer
+from master.store.artifacts import ArtifactFolder
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Services:
+    settings: Settings
+    database: Database
+    writer: Writer
+    folder: ArtifactFolder
+    clock: Clock
+    build: str
+
+    async def write(self, function: Callable[[Connection], T]) -> T:
+        """Run a write in the next group commit; returns once it is durable."""
+        return await asyncio.wrap_future(self.writer.submit(function))
+
+    async def read(self, function: Callable[[Connection], T]) -> T:
+        """Run a read off the event loop, so that a long one delays nobody's claim."""
+
+        def work() -> T:
+            with self.database.read() as connection:
+                return function(connection)
+
+        return await run_in_threadpool(work)

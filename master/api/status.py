@@ -1,0 +1,46 @@
+"""The fleet at a glance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from master.approvals.tables import approvals
+from master.dispatch.publish import fleet_value
+from master.dispatch.states import OPEN_STEPS
+from master.settings import Settings
+from master.store.tables import runs, steps, workers
+
+
+def show_status(connection: Connection, settings: Settings, build: str, now: datetime) -> dict[str, Any]:
+    """What ``d8 status`` and the dashboard's first page show."""
+    run_states = _count(connection, select(runs.c.state, func.count()).group_by(runs.c.state))
+    step_states = _count(
+        connection,
+        select(steps.c.state, func.count()).where(steps.c.state.in_(OPEN_STEPS)).group_by(steps.c.state),
+    )
+    worker_states: Counter[str] = Counter()
+    slots = 0
+    for row in connection.execute(select(workers.c.state, workers.c.slots)):
+        worker_states[row.state] += 1
+        slots += row.slots if row.state == "active" else 0
+    pending = select(func.count()).select_from(approvals).where(approvals.c.state == "pending")
+    return {
+        "state": "paused" if fleet_value(connection, "paused") else "running",
+        "build": fleet_value(connection, "build"),
+        "master_build": build,
+        "time": now,
+        "workers": dict(worker_states),
+        "slots": slots,
+        "runs": run_states,
+        "steps": step_states,
+        "approvals_pending": connection.execute(pending).scalar_one(),
+        "model": settings.model,
+    }
+
+
+def _count(connection: Connection, query: Any) -> dict[str, int]:
+    return {state: count for state, count in connection.execute(query)}

@@ -1,0 +1,83 @@
+"""The workers' door: join, heartbeat, claim, renew, report. Plain Starlette: this is the hot path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from master.api.auth import Gatekeeper
+from master.api.services import Services
+from master.dispatch.claims import claim_step, record_lost, record_report, renew_lease
+from master.fleet.workers import hear_worker, join_worker, leave_worker
+from master.tokens import Scope
+from tasks.errors import InvalidInput, Refused
+from tasks.protocol import ClaimRequest, Heartbeat, Join, Lost, Renewal, Report
+from tasks.record import Record
+
+#: A result is small; large things are artifacts.
+MOST_BYTES = 16 * 1024 * 1024
+
+Message = TypeVar("Message", bound=Record)
+Handle = Callable[[Connection, Message], Record | None]
+
+
+def worker_routes(services: Services, gatekeeper: Gatekeeper) -> list[Route]:
+    """Routes under ``/worker/``. Each takes one record and answers with one."""
+    settings, clock = services.settings, services.clock
+
+    def route(path: str, message: type[Message], handle: Handle[Message]) -> Route:
+        async def endpoint(request: Request) -> Response:
+            principal = await gatekeeper.identify(request)
+            if principal.scope is not Scope.WORKER:
+                raise Refused(f"a {principal.scope} token may not do this: it takes a worker token")
+            parsed = message.model_validate_json(await _body(request))
+            answer = await services.write(partial(_swapped, handle, parsed))
+            return Response(answer.model_dump_json() if answer else "{}", media_type="application/json")
+
+        return Route(path, endpoint, methods=["POST"])
+
+    return [
+        route(
+            "/worker/claim",
+            ClaimRequest,
+            lambda connection, m: claim_step(connection, m, now=clock(), lease_s=settings.lease_s),
+        ),
+        route("/worker/report", Report, lambda connection, m: record_report(connection, m, now=clock())),
+        route("/worker/lost", Lost, lambda connection, m: record_lost(connection, m, now=clock())),
+        route(
+            "/worker/renew",
+            Renewal,
+            lambda connection, m: renew_lease(connection, m, now=clock(), lease_s=settings.lease_s),
+        ),
+        route(
+            "/worker/join",
+            Join,
+            lambda connection, m: join_worker(connection, m, now=clock(), heartbeat_s=settings.heartbeat_s),
+        ),
+        route(
+            "/worker/heartbeat",
+            Heartbeat,
+            lambda connection, m: hear_worker(connection, m, now=clock(), heartbeat_s=settings.heartbeat_s),
+        ),
+        route(
+            "/worker/leave",
+            Heartbeat,
+            lambda connection, m: leave_worker(connection, m.worker, m.session, now=clock()),
+        ),
+    ]
+
+
+def _swapped(handle: Handle[Message], message: Message, connection: Connection) -> Record | None:
+    return handle(connection, message)
+
+
+async def _body(request: Request) -> bytes:
+    if int(request.headers.get("content-length") or 0) > MOST_BYTES:
+        raise InvalidInput(f"the body is larger than {MOST_BYTES} bytes: put large things into an artifact")
+    return await request.body()

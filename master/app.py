@@ -1,0 +1,78 @@
+"""The master's own Celery worker: flow passes on request, duties on a schedule.
+
+Started as ``celery -A master.app worker -B -Q d8.master --pool threads``. Beat rings every duty;
+every duty is safe to repeat and to miss.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+
+from celery.signals import worker_shutting_down
+
+from master.capabilities import load_capabilities
+from master.clock import utc_now
+from master.dispatch.bell import CeleryBell, queue_named
+from master.dispatch.conductor import Conductor, write_directly
+from master.duties import Duties
+from master.flows.engine import Engine
+from master.settings import load_settings
+from master.store import Database
+from tasks.app import make_app
+from tasks.lanes import MASTER_QUEUE
+from tasks.log import configure_logging
+
+app = make_app()
+app.conf.task_queues = [queue_named(MASTER_QUEUE)]
+app.conf.task_default_queue = MASTER_QUEUE
+# A duty that was rung while the master was away is not owed.
+app.conf.beat_schedule = {
+    "sweep": {"task": "master.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "watch-clients": {
+        "task": "master.watch_clients",
+        "schedule": load_settings().watch_clients_s,
+        "options": {"expires": 60},
+    },
+}
+app.conf.beat_schedule_filename = str(load_settings().run_folder / "beat")
+# Passes are short and repeated anyway: early acknowledgement spares the broker work.
+app.conf.task_acks_late = False
+
+_lock = threading.Lock()
+
+
+@functools.cache
+def _make_duties() -> Duties:
+    configure_logging()
+    load_capabilities()
+    settings = load_settings()
+    database = Database(settings.sqlalchemy_url)
+    bell = CeleryBell(app)
+    conductor = Conductor(database, write_directly(database), bell, settings, utc_now)
+    worker_shutting_down.connect(lambda **_: conductor.close(), weak=False)
+    return Duties(database, Engine(database, settings, utc_now), conductor, bell, settings, utc_now)
+
+
+def duties() -> Duties:
+    """Made at the first use, in the process that works: nothing connects at import."""
+    with _lock:
+        return _make_duties()
+
+
+@app.task(name="master.advance")
+def advance(run_id: str) -> None:
+    """Run the due passes of one run."""
+    duties().advance(run_id)
+
+
+@app.task(name="master.sweep")
+def sweep() -> None:
+    """Find what no bell was rung for."""
+    duties().sweep()
+
+
+@app.task(name="master.watch_clients")
+def watch_clients() -> None:
+    """Take up the clients that wait."""
+    duties().watch_clients()

@@ -1,0 +1,86 @@
+"""What the master does by the clock. Each duty finds its work in the database."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from functools import partial
+
+from sqlalchemy import Connection
+
+from master.approvals import expire_approvals
+from master.clients.watch import take_pending
+from master.clock import Clock
+from master.dispatch.bell import Bell
+from master.dispatch.conductor import Conductor
+from master.dispatch.publish import Posting, ring_again
+from master.dispatch.reap import reap_leases
+from master.fleet.workers import miss_workers
+from master.flows.engine import Engine
+from master.flows.runs import start_run
+from master.settings import Settings
+from master.store import Database
+from tasks.log import say
+
+log = logging.getLogger("d8.duties")
+
+
+class Duties:
+    def __init__(
+        self, database: Database, engine: Engine, conductor: Conductor, bell: Bell, settings: Settings, clock: Clock
+    ) -> None:
+        self._database = database
+        self._engine = engine
+        self._conductor = conductor
+        self._bell = bell
+        self._settings = settings
+        self._clock = clock
+        #: Runs being advanced by a thread of this process; True when they were rung meanwhile.
+        self._advancing: dict[str, bool] = {}
+        self._lock = threading.Lock()
+
+    def advance(self, run_id: str) -> None:
+        """Advance a run. A thread of this process that does so already is told to look once more."""
+        with self._lock:
+            if run_id in self._advancing:
+                self._advancing[run_id] = True
+                return
+            self._advancing[run_id] = False
+        try:
+            while True:
+                self._engine.advance(run_id)
+                with self._lock:
+                    if not self._advancing[run_id]:
+                        break
+                    self._advancing[run_id] = False
+        finally:
+            with self._lock:
+                self._advancing.pop(run_id, None)
+
+    def sweep(self) -> None:
+        """Leases, silent workers, late answers, unclaimed tickets, runs whose bell was lost."""
+        with self._database.write() as connection:
+            postings = self._sweep(connection)
+        if postings:
+            say(log, logging.INFO, "rung_again", tickets=len(postings))
+        self._bell.send_tickets(postings)
+        self._conductor.publish()
+        for run_id in self._engine.due_runs():
+            self.advance(run_id)
+
+    def watch_clients(self) -> None:
+        """Every pending client gets its run."""
+        now = self._clock()
+        with self._database.write() as connection:
+            taken = take_pending(connection, partial(start_run, now=now), now=now)
+        if taken:
+            say(log, logging.INFO, "clients_taken", clients=",".join(taken))
+
+    def _sweep(self, connection: Connection) -> list[Posting]:
+        now = self._clock()
+        reaped = reap_leases(connection, now=now)
+        missed = miss_workers(connection, now=now, heartbeat_s=self._settings.heartbeat_s)
+        expired = expire_approvals(connection, now=now)
+        if reaped or missed or expired:
+            say(log, logging.WARNING, "swept", leases=reaped, workers=missed, approvals=expired)
+        return ring_again(connection, now=now, ring_again_s=self._settings.ring_again_s)

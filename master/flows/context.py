@@ -1,0 +1,210 @@
+"""What a flow function is given: it asks for steps by name and gets what was recorded."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from master.approvals.records import Decision, Question
+from master.dispatch.create import NewStep
+from master.dispatch.states import OPEN_STEPS, StepKind, StepState
+from master.settings import Settings
+from tasks.errors import D8Error
+from tasks.record import Record
+from tasks.spec import TaskSpec
+
+Req = TypeVar("Req", bound=Record)
+Res = TypeVar("Res", bound=Record)
+
+
+class StepFailed(D8Error):
+    """A step failed for good. A flow may catch it; otherwise its run fails with this text."""
+
+    def __init__(self, key: str, error: str) -> None:
+        super().__init__(f"step {key!r} failed: {error}")
+        self.key = key
+        self.error = error
+
+
+class PassEnds(BaseException):
+    """Something that the flow needs is not there yet. Not an Exception: a flow cannot catch it by accident."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """A step of this run as it stood when the pass began."""
+
+    id: int
+    key: str
+    kind: StepKind
+    state: StepState
+    awaited: bool
+    request_digest: str
+    #: JSON; "" unless done.
+    result: str
+    error: str
+    #: Place in the order of the run's outcomes; 0 while open.
+    seq: int
+
+
+class Effects(Protocol):
+    """What a pass may do besides computing; each is safe to repeat."""
+
+    def act(self, key: str, function: Callable[[Connection], Any]) -> Any: ...
+
+    def read_artifact(self, digest: str) -> bytes: ...
+
+    def write_artifact(self, name: str, data: bytes, media_type: str) -> str: ...
+
+
+class Handle(Generic[Res]):
+    """A step that the flow has asked for."""
+
+    def __init__(self, context: FlowContext, key: str, result: type[Res], recorded: Recorded | None) -> None:
+        self._context = context
+        self._result = result
+        self._recorded = recorded
+        self.key = key
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self._recorded is not None and self._recorded.state not in OPEN_STEPS
+
+    @property
+    def failed(self) -> bool:
+        return self.done and self._recorded is not None and self._recorded.state is not StepState.DONE
+
+    @property
+    def error(self) -> str:
+        return self._recorded.error or self._recorded.state if self._recorded is not None and self.failed else ""
+
+    @property
+    def seq(self) -> int:
+        """Its place in the order in which the run's steps ended; 0 while it has not."""
+        return self._recorded.seq if self._recorded is not None else 0
+
+    def result(self) -> Res:
+        """The recorded result. Ends the pass while there is none; ``StepFailed`` if it failed."""
+        if not self.done or self._recorded is None:
+            self._context.await_steps([self.key], "all")
+        if self.failed:
+            raise StepFailed(self.key, self.error)
+        return self._result.model_validate_json(self._recorded.result)
+
+
+class FlowContext:
+    """One pass of one run."""
+
+    def __init__(
+        self, run_id: str, settings: Settings, recorded: Iterable[Recorded], effects: Effects
+    ) -> None:
+        self.run_id = run_id
+        self.settings = settings
+        self.recorded = {step.key: step for step in recorded}
+        self._effects = effects
+        self._asked: set[str] = set()
+        # What the pass wants; the engine writes it down when the pass ends.
+        self.new_steps: dict[str, NewStep] = {}
+        self.new_questions: dict[str, Question] = {}
+        self.awaited: frozenset[str] = frozenset()
+        self.wake_on = "all"
+        self.shown: tuple[float, str] | None = None
+
+    def start(self, key: str, task: TaskSpec[Req, Res], request: Req, *, priority: int = 0) -> Handle[Res]:
+        """Ask for a step; does not wait. Asking under a recorded key gives what was recorded."""
+        recorded = self._ask(key, StepKind.TASK)
+        if recorded is None:
+            self.new_steps[key] = NewStep(
+                key=key,
+                task=task.name,
+                request=request.model_dump_json(),
+                lanes=task.lanes,
+                priority=priority,
+                max_attempts=task.max_attempts,
+                deadline_s=task.deadline_s,
+                awaited=False,
+            )
+        return Handle(self, key, task.result, recorded)
+
+    def call(self, key: str, task: TaskSpec[Req, Res], request: Req, *, priority: int = 0) -> Res:
+        """Ask for a step and wait for its result."""
+        return self.start(key, task, request, priority=priority).result()
+
+    def gather(self, handles: Sequence[Handle[Res]]) -> list[Res]:
+        """All results, in the handles' order. ``StepFailed`` as soon as one has failed."""
+        for handle in handles:
+            if handle.failed:
+                handle.result()
+        self.settle(handles)
+        return [handle.result() for handle in handles]
+
+    def settle(self, handles: Sequence[Handle[Res]]) -> list[Handle[Res]]:
+        """Wait until all have ended, well or not."""
+        open_keys = [handle.key for handle in handles if not handle.done]
+        if open_keys:
+            self.await_steps(open_keys, "all")
+        return list(handles)
+
+    def settle_any(self, handles: Sequence[Handle[Res]]) -> Handle[Res]:
+        """Wait for at least one; returns the one that ended first, in the recorded order."""
+        ended = [handle for handle in handles if handle.done]
+        if not ended:
+            self.await_steps([handle.key for handle in handles], "any")
+        return min(ended, key=lambda handle: handle.seq)
+
+    def ask(self, key: str, question: Question) -> Decision:
+        """Ask the human and wait, for days if need be; the same question is asked once."""
+        recorded = self._ask(key, StepKind.APPROVAL)
+        if recorded is None:
+            self.new_questions[key] = question
+        if recorded is None or recorded.state in OPEN_STEPS:
+            self.await_steps([key], "all")
+        if recorded is None or recorded.state is not StepState.DONE:
+            raise StepFailed(key, "the question was cancelled")
+        return Decision.model_validate_json(recorded.result)
+
+    def act(self, key: str, function: Callable[[Connection], Any]) -> Any:
+        """Run ``function`` once, in the transaction that records its JSON result."""
+        recorded = self._ask(key, StepKind.ACT)
+        if recorded is None:
+            return self._effects.act(key, function)
+        return json.loads(recorded.result)
+
+    def progress(self, fraction: float, note: str = "") -> None:
+        """How far the run is (0..1), and what it does, for people."""
+        self.shown = (min(1.0, max(0.0, fraction)), note[:300])
+
+    def read_artifact(self, digest: str) -> bytes:
+        return self._effects.read_artifact(digest)
+
+    def write_artifact(self, name: str, data: bytes, media_type: str) -> str:
+        """Keep bytes under their SHA-256, which is returned; harmless to repeat."""
+        return self._effects.write_artifact(name, data, media_type)
+
+    def random(self, key: str) -> random.Random:
+        """Random numbers that are the same in every pass of this run."""
+        return random.Random(f"{self.run_id}\0{key}")
+
+    def await_steps(self, keys: Sequence[str], wake_on: str) -> None:
+        """End this pass; the next is due when all, or any, of these have ended."""
+        self.awaited = frozenset(keys)
+        self.wake_on = wake_on
+        raise PassEnds
+
+    def _ask(self, key: str, kind: StepKind) -> Recorded | None:
+        if key in self._asked:
+            raise D8Error(f"flow of run {self.run_id} asks for two steps called {key!r}: give each a key of its own")
+        self._asked.add(key)
+        recorded = self.recorded.get(key)
+        if recorded is not None and recorded.kind is not kind:
+            raise D8Error(
+                f"step {key!r} of run {self.run_id} is recorded as {recorded.kind} and now asked for as {kind}: "
+                f"give the new step a new key"
+            )
+        return recorded

@@ -1,0 +1,257 @@
+"""One pass of a run: load what is recorded, run the flow function, write down what it wants."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from master.approvals.store import create_approval
+from master.clock import Clock
+from master.dispatch.create import create_steps
+from master.dispatch.finish import record_outcome
+from master.dispatch.states import OPEN_RUNS, OPEN_STEPS, RunState, StepKind, StepState
+from master.events import record_event
+from master.flows.context import FlowContext, PassEnds, Recorded
+from master.flows.registry import get_flow
+from master.flows.runs import end_run
+from master.settings import Settings
+from master.store import Database, news_of
+from master.store.artifacts import ArtifactFolder, record_artifact
+from master.store.tables import outcomes, runs, steps
+from tasks.errors import D8Error
+from tasks.log import say
+
+log = logging.getLogger("d8.flows")
+
+
+class Superseded(BaseException):
+    """Another pass of the same run got ahead: this one's work is dropped, nothing is lost."""
+
+
+class Engine:
+    """Advances runs. Any number of them may work on one database: of two passes that meet, one counts."""
+
+    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+        self._folder = ArtifactFolder(settings.artifact_folder)
+
+    def advance(self, run_id: str) -> None:
+        """Run passes until none is due."""
+        try:
+            while self._one_pass(run_id):
+                pass
+        except Superseded:
+            say(log, logging.INFO, "pass_superseded", run=run_id)
+
+    def due_runs(self, *, limit: int = 100) -> list[str]:
+        """Open runs whose next pass is due, the one that has waited longest first."""
+        with self._database.read() as connection:
+            query = (
+                select(runs.c.id)
+                .where(runs.c.state.in_(OPEN_RUNS), runs.c.wake > runs.c.seen)
+                .order_by(runs.c.woken_at)
+                .limit(limit)
+            )
+            return list(connection.execute(query).scalars())
+
+    def _one_pass(self, run_id: str) -> bool:
+        """True when another pass is due at once."""
+        with self._database.read() as connection:
+            run = connection.execute(select(runs).where(runs.c.id == run_id)).first()
+            if run is None or run.state not in OPEN_RUNS or run.wake <= run.seen:
+                return False
+            recorded = _load_steps(connection, run_id)
+            last_seq = _last_seq(connection, run_id)
+        effects = _Effects(self._database, self._folder, run, self._clock)
+        context = FlowContext(run_id, self._settings, recorded, effects)
+        result, error = self._run_function(run, context)
+        now = self._clock()
+        with self._database.write() as connection:
+            if not _take(connection, run, context, now):
+                raise Superseded
+            if result is not None or error:
+                end_run(
+                    connection,
+                    run_id,
+                    RunState.FAILED if error else RunState.DONE,
+                    now=now,
+                    result=result,
+                    error=error,
+                )
+                return False
+            _save_wishes(connection, run_id, context, now)
+            # What ended while this pass ran did not know that it is awaited.
+            if _last_seq(connection, run_id) > last_seq:
+                connection.execute(
+                    update(runs).where(runs.c.id == run_id).values(wake=runs.c.wake + 1, woken_at=now)
+                )
+            after = connection.execute(select(runs.c.wake, runs.c.seen).where(runs.c.id == run_id)).one()
+            return bool(after.wake > after.seen)
+
+    def _run_function(self, run: Row[Any], context: FlowContext) -> tuple[dict[str, Any] | None, str]:
+        """The flow's result, or what went wrong, or neither when the pass ended waiting."""
+        try:
+            flow = get_flow(run.flow)
+            return flow.function(context, flow.params.model_validate(run.params)) or {}, ""
+        except PassEnds:
+            return None, ""
+        except D8Error as error:
+            return None, str(error)
+        except Exception as error:  # a fault in the flow itself: shown, kept, and resumable once mended
+            log.exception("flow_raised run=%s flow=%s", run.id, run.flow)
+            return None, (
+                f"flow {run.flow!r} raised {type(error).__name__}: {error}. Nothing recorded is lost: once the flow "
+                f"is mended, 'd8 run retry {run.id}' goes on from here"
+            )
+
+
+class _Effects:
+    def __init__(self, database: Database, folder: ArtifactFolder, run: Row[Any], clock: Clock) -> None:
+        self._database = database
+        self._folder = folder
+        self._run = run
+        self._clock = clock
+
+    def act(self, key: str, function: Callable[[Connection], Any]) -> Any:
+        now = self._clock()
+        try:
+            with self._database.write() as connection:
+                state = connection.execute(select(runs.c.state).where(runs.c.id == self._run.id)).scalar()
+                if state not in OPEN_RUNS:
+                    raise Superseded
+                result = json.dumps(function(connection))
+                step_id = _insert_step(
+                    connection, self._run.id, key, StepKind.ACT, StepState.DONE, now, result=result, finished_at=now
+                )
+                record_outcome(connection, step_id, self._run.id, 1, StepState.DONE, now)
+        except IntegrityError:
+            raise Superseded from None
+        return json.loads(result)
+
+    def read_artifact(self, digest: str) -> bytes:
+        return self._folder.read(digest)
+
+    def write_artifact(self, name: str, data: bytes, media_type: str) -> str:
+        digest = self._folder.write(data)
+        with self._database.write() as connection:
+            record_artifact(
+                connection,
+                digest,
+                name=name,
+                media_type=media_type,
+                size=len(data),
+                run_id=self._run.id,
+                now=self._clock(),
+            )
+        return digest
+
+
+def _load_steps(connection: Connection, run_id: str) -> list[Recorded]:
+    rows = connection.execute(
+        select(
+            steps.c.id,
+            steps.c.key,
+            steps.c.kind,
+            steps.c.state,
+            steps.c.awaited,
+            steps.c.request_digest,
+            steps.c.result,
+            steps.c.error,
+            outcomes.c.seq,
+        )
+        .outerjoin(outcomes, outcomes.c.step_id == steps.c.id)
+        .where(steps.c.run_id == run_id)
+    )
+    return [
+        Recorded(
+            id=row.id,
+            key=row.key,
+            kind=StepKind(row.kind),
+            state=StepState(row.state),
+            awaited=row.awaited,
+            request_digest=row.request_digest,
+            result=row.result or "",
+            error=row.error,
+            seq=row.seq or 0,
+        )
+        for row in rows
+    ]
+
+
+def _last_seq(connection: Connection, run_id: str) -> int:
+    query = select(func.max(outcomes.c.seq)).where(outcomes.c.run_id == run_id)
+    return connection.execute(query).scalar() or 0
+
+
+def _take(connection: Connection, run: Row[Any], context: FlowContext, now: datetime) -> bool:
+    """Make this pass the one that counts. False when another was faster or the run has ended."""
+    waits_for_human = bool(context.awaited) and all(_is_question(context, key) for key in context.awaited)
+    values: dict[str, Any] = {
+        "version": run.version + 1,
+        "seen": run.wake,
+        "wake_on": context.wake_on,
+        "state": RunState.WAITING if waits_for_human else RunState.RUNNING,
+    }
+    if context.shown is not None:
+        values["progress"], values["note"] = context.shown
+    taken = connection.execute(
+        update(runs)
+        .where(runs.c.id == run.id, runs.c.version == run.version, runs.c.state.in_(OPEN_RUNS))
+        .values(**values)
+    )
+    if taken.rowcount and values["state"] != run.state:
+        record_event(connection, f"run_{values['state']}", now, run_id=run.id)
+    return bool(taken.rowcount)
+
+
+def _is_question(context: FlowContext, key: str) -> bool:
+    recorded = context.recorded.get(key)
+    return key in context.new_questions or (recorded is not None and recorded.kind is StepKind.APPROVAL)
+
+
+def _save_wishes(connection: Connection, run_id: str, context: FlowContext, now: datetime) -> None:
+    for awaited in (True, False):
+        changed = [
+            step.id
+            for step in context.recorded.values()
+            if step.state in OPEN_STEPS and step.awaited is not awaited and (step.key in context.awaited) is awaited
+        ]
+        for start in range(0, len(changed), 500):
+            connection.execute(
+                update(steps).where(steps.c.id.in_(changed[start : start + 500])).values(awaited=awaited)
+            )
+    new = [
+        dataclasses.replace(step, awaited=step.key in context.awaited)
+        for step in context.new_steps.values()
+    ]
+    create_steps(connection, run_id, new, now=now)
+    for key, question in context.new_questions.items():
+        step_id = _insert_step(
+            connection,
+            run_id,
+            key,
+            StepKind.APPROVAL,
+            StepState.WAITING,
+            now,
+            request=question.model_dump_json(),
+            awaited=key in context.awaited,
+        )
+        create_approval(connection, question, run_id=run_id, step_id=step_id, step_key=key, now=now)
+        news_of(connection).dispatch = True
+
+
+def _insert_step(
+    connection: Connection, run_id: str, key: str, kind: StepKind, state: StepState, now: datetime, **more: Any
+) -> int:
+    values = {"run_id": run_id, "key": key, "kind": kind, "task": str(kind), "state": state, "created_at": now}
+    step_id: int = connection.execute(insert(steps).values(**values, **more).returning(steps.c.id)).scalar_one()
+    return step_id

@@ -1,0 +1,204 @@
+"""The core tables. A capability adds its own in its folder's ``tables.py``, on the same metadata."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from master.store.types import UtcDateTime
+
+#: SQLite numbers rows by itself only for exactly ``INTEGER``.
+Number = BigInteger().with_variant(Integer(), "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: Facts about the fleet as a whole: its build, whether dispatch is paused.
+fleet = Table(
+    "fleet",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("flow", Text, nullable=False),
+    Column("params", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("priority", Integer, nullable=False, default=0),
+    # Two starts with one key are one run.
+    Column("idempotency_key", Text, unique=True),
+    Column("result", JSON),
+    Column("error", Text, nullable=False, default=""),
+    Column("progress", Float, nullable=False, default=0.0),
+    Column("note", Text, nullable=False, default=""),
+    # A pass is due while ``wake`` is ahead of ``seen``; ``version`` lets only one of two passes count.
+    Column("wake", Integer, nullable=False, default=1),
+    Column("seen", Integer, nullable=False, default=0),
+    Column("woken_at", UtcDateTime, nullable=False),
+    Column("version", Integer, nullable=False, default=0),
+    # Whether the last pass waits for all of the steps that it awaits, or for any.
+    Column("wake_on", Text, nullable=False, default="all"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Index("ix_runs_created_at", "created_at"),
+    Index("ix_runs_open", "state", sqlite_where=text("state IN ('running','waiting')"),
+          postgresql_where=text("state IN ('running','waiting')")),
+)
+
+_OPEN = text("awaited AND state IN ('ready','queued','running','waiting')")
+_IN_FLIGHT = text("state IN ('ready','queued','running')")
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("key", Text, nullable=False),
+    # task: run by a worker; approval: answered by a human; act: done by a flow pass itself.
+    Column("kind", Text, nullable=False),
+    Column("task", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("priority", Integer, nullable=False, default=0),
+    # Lanes that can run it, best first, separated by commas; ``lane`` is the one it was sent to.
+    Column("lanes", Text, nullable=False, default=""),
+    Column("lane", Text, nullable=False, default=""),
+    Column("request", Text, nullable=False, default="{}"),
+    Column("request_digest", Text, nullable=False, default=""),
+    Column("result", Text),
+    Column("error", Text, nullable=False, default=""),
+    Column("usage", Text, nullable=False, default="{}"),
+    Column("progress", Float, nullable=False, default=0.0),
+    Column("note", Text, nullable=False, default=""),
+    Column("awaited", Boolean, nullable=False, default=False),
+    Column("attempt", Integer, nullable=False, default=1),
+    Column("failures", Integer, nullable=False, default=0),
+    Column("max_attempts", Integer, nullable=False, default=1),
+    Column("deadline_s", Integer, nullable=False, default=0),
+    # The build that the current ticket is for, and then the build that ran it.
+    Column("build", Text, nullable=False, default=""),
+    Column("worker", Text, nullable=False, default=""),
+    Column("session", Text, nullable=False, default=""),
+    Column("claim", Text, nullable=False, default=""),
+    Column("token", Text, nullable=False, default=""),
+    Column("lease_until", UtcDateTime),
+    # Not sent before: the back-off after a failure.
+    Column("not_before", UtcDateTime),
+    # When the current ticket is sent again if nobody has claimed it, and how often it was sent.
+    Column("ring_at", UtcDateTime),
+    Column("rings", Integer, nullable=False, default=0),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("claimed_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    UniqueConstraint("run_id", "key"),
+    Index("ix_steps_awaited", "run_id", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("ix_steps_in_flight", "state", "run_id", "priority", "id",
+          sqlite_where=_IN_FLIGHT, postgresql_where=_IN_FLIGHT),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("step_id", Number, ForeignKey("steps.id"), primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("worker", Text, nullable=False),
+    Column("session", Text, nullable=False),
+    Column("build", Text, nullable=False),
+    Column("claimed_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    # done, or the kind of failure; empty while it runs.
+    Column("outcome", Text, nullable=False, default=""),
+    Column("error", Text, nullable=False, default=""),
+)
+
+#: One row for each step that has ended: the primary key is what makes an outcome final and single,
+#: and ``seq`` is the order in which flows see them.
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("seq", Number, primary_key=True),
+    Column("step_id", Number, ForeignKey("steps.id"), nullable=False, unique=True),
+    Column("run_id", Text, nullable=False, index=True),
+    Column("attempt", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    # A number is never given twice, even after the newest row was deleted by a retry.
+    sqlite_autoincrement=True,
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("session", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("build", Text, nullable=False),
+    Column("commit", Text, nullable=False, default=""),
+    Column("dirty", Boolean, nullable=False, default=False),
+    Column("lanes", JSON, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("hardware", JSON, nullable=False),
+    Column("joined_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", Number, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("run_id", Text, nullable=False, default=""),
+    Column("step_id", Number),
+    Column("worker", Text, nullable=False, default=""),
+    Column("data", JSON, nullable=False),
+    Index("ix_events_run_id_seq", "run_id", "seq"),
+    sqlite_autoincrement=True,
+)
+
+#: Bearer tokens, by their SHA-256; the token itself is only ever with its holder.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("scope", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+)
+
+#: Bytes in the artifact folder, by their SHA-256.
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("run_id", Text, nullable=False, default="", index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+)

@@ -1,0 +1,64 @@
+"""What the Telegram door remembers."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, Table, Text, text
+
+from master.store.tables import metadata
+from master.store.types import UtcDateTime
+
+_WAITING = text("state = 'waiting'")
+
+#: Every update from an allowed person, stored before Telegram is told that we have it.
+telegram_inbox = Table(
+    "telegram_inbox",
+    metadata,
+    # Telegram's own number of the update: a repeated delivery is the same row.
+    Column("update_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    # The update as it came.
+    Column("payload", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("processed_at", UtcDateTime),
+    # Why it failed; empty otherwise.
+    Column("error", Text, nullable=False, default=""),
+    Index("ix_telegram_inbox_waiting", "received_at", sqlite_where=_WAITING, postgresql_where=_WAITING),
+)
+
+#: Every message of ours: reserved before it is sent, kept afterwards so that it can be edited.
+telegram_messages = Table(
+    "telegram_messages",
+    metadata,
+    # What the message is for ("announce:a7k2:1:4711", "reply:900123"): the same purpose is one row.
+    Column("key", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("chat_id", BigInteger, nullable=False),
+    # Telegram's number of the message within the chat; known once it was accepted.
+    Column("message_id", BigInteger),
+    # The request that the message shows or asks about, at which revision; empty for neither.
+    Column("approval_id", Text, nullable=False, default=""),
+    Column("revision", Integer, nullable=False, default=0),
+    # The state of the request that the reader sees; empty before it is sent.
+    Column("shown", Text, nullable=False, default=""),
+    # HTML of a message that shows no request; one that does is rendered when it is sent.
+    Column("text", Text, nullable=False, default=""),
+    # [{"label": ..., "data": ...}, ...] of a message that shows no request.
+    Column("buttons", JSON, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("error", Text, nullable=False, default=""),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("sent_at", UtcDateTime),
+    Index("ix_telegram_messages_state", "state", "shown"),
+    Index("ix_telegram_messages_chat", "chat_id", "message_id"),
+)
+
+#: People who wrote to the bot: the language of the allowed ones, a trace of the others.
+telegram_people = Table(
+    "telegram_people",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("allowed", Boolean, nullable=False),
+    Column("language", Text, nullable=False, default=""),
+    Column("first_seen_at", UtcDateTime, nullable=False),
+)

@@ -1,0 +1,78 @@
+"""Bearer tokens: 256 random bits, kept by their holder; the database knows only the digest."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import secrets
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, delete, insert, select
+
+from master.store.artifacts import write_whole
+from master.store.tables import tokens
+from tasks.record import Record
+from tasks.settings import read_text_or_empty
+
+
+class Scope(enum.StrEnum):
+    OWNER = "owner"
+    WORKER = "worker"
+
+
+class Principal(Record):
+    """Who calls."""
+
+    scope: Scope
+    name: str
+
+
+def digest_token(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def find_principal(connection: Connection, token: str, *, now: datetime) -> Principal | None:
+    """Whose token this is, or None."""
+    row = connection.execute(select(tokens).where(tokens.c.digest == digest_token(token))).first()
+    if row is None or (row.expires_at is not None and row.expires_at <= now):
+        return None
+    return Principal(scope=Scope(row.scope), name=row.name)
+
+
+def create_token(
+    connection: Connection, scope: Scope, name: str, *, now: datetime, expires_at: datetime | None = None
+) -> str:
+    """A new token; this is the only time that it can be seen."""
+    token = secrets.token_urlsafe(32)
+    _keep(connection, token, scope, name, now, expires_at)
+    return token
+
+
+def use_token_once(connection: Connection, token: str, *, now: datetime) -> Principal | None:
+    """Like ``find_principal``, and the token is worth nothing afterwards."""
+    principal = find_principal(connection, token, now=now)
+    connection.execute(delete(tokens).where(tokens.c.digest == digest_token(token)))
+    return principal
+
+
+def local_token(connection: Connection, scope: Scope, path: Path, *, now: datetime) -> str:
+    """The token that this machine's own programs read from ``path`` (mode 0600); made when missing."""
+    token = read_text_or_empty(path)
+    if not token:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        token = secrets.token_urlsafe(32)
+        write_whole(path, token.encode() + b"\n", mode=0o600)
+    if find_principal(connection, token, now=now) is None:
+        _keep(connection, token, scope, f"local-{scope}", now, None)
+    return token
+
+
+def _keep(
+    connection: Connection, token: str, scope: Scope, name: str, now: datetime, expires_at: datetime | None
+) -> None:
+    connection.execute(
+        insert(tokens).values(
+            digest=digest_token(token), scope=scope, name=name, created_at=now, expires_at=expires_at
+        )
+    )

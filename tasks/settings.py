@@ -1,0 +1,86 @@
+"""Settings that the master and the workers share. Values come from the environment (``D8_...``)
+or from ``$D8_HOME/d8.env``; secrets may come from a file named by ``D8_..._FILE``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.errors import InvalidInput, Unhealthy
+
+
+def default_home() -> Path:
+    """``$D8_HOME``, or the platform's folder for user data."""
+    chosen = os.environ.get("D8_HOME", "")
+    return Path(chosen).expanduser().absolute() if chosen else user_data_path("d8")
+
+
+class FleetSettings(BaseSettings):
+    """What both sides need to know to find each other."""
+
+    model_config = SettingsConfigDict(env_prefix="D8_", extra="ignore", frozen=True)
+
+    #: Where all state of this machine lives.
+    home: Path = Field(default_factory=default_home)
+    #: Celery's broker. Empty: the embedded one, whose address the master keeps in its home.
+    broker_url: SecretStr = SecretStr("")
+    #: Where the master answers. Empty: the address that the local master wrote into its home.
+    master_url: str = ""
+    #: Wait so long for an answer from the master.
+    master_timeout_s: float = Field(default=30.0, gt=0, le=600)
+
+    @property
+    def run_folder(self) -> Path:
+        """Addresses, sockets, process ids: what is true only while something runs."""
+        return self.home / "run"
+
+    @property
+    def secrets_folder(self) -> Path:
+        return self.home / "secrets"
+
+    @property
+    def log_folder(self) -> Path:
+        return self.home / "logs"
+
+    def find_broker_url(self) -> str:
+        """The broker's address, or "" when none is set and the embedded one has never run here."""
+        given = self.broker_url.get_secret_value()
+        return given or read_text_or_empty(self.run_folder / "broker.url")
+
+    def find_master_url(self) -> str:
+        """The master's address without a trailing slash, or "" when none is known."""
+        return (self.master_url or read_text_or_empty(self.run_folder / "master.url")).rstrip("/")
+
+
+def read_text_or_empty(path: Path) -> str:
+    """The file's text without surrounding white space, or "" where there is no such file."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return ""
+    except PermissionError:
+        raise Unhealthy(
+            f"{path} belongs to another user and cannot be read: run d8 as the user who owns "
+            f"{path.parent.parent}, or set D8_HOME to a folder of your own"
+        ) from None
+
+
+def read_secret_files(environment: dict[str, str]) -> dict[str, Any]:
+    """Turn ``D8_NAME_FILE=/path`` into ``{"name": <the file's content>}``, as Docker secrets are given."""
+    values: dict[str, Any] = {}
+    for variable, path in environment.items():
+        if variable.startswith("D8_") and variable.endswith("_FILE") and path:
+            try:
+                values[variable[3:-5].lower()] = Path(path).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise InvalidInput(
+                    f"{variable} names {path}, which cannot be read ({error.strerror}): "
+                    f"point it at a readable file or unset it"
+                ) from None
+    return values

@@ -1,0 +1,179 @@
+"""What the owner reads."""
+
+from __future__ import annotations
+
+import html
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from master.approvals import Approval, ApprovalState, ApprovalType
+from master.locale import LANGUAGES, translations_for
+from master.telegram.markup import MAX_CALLBACK_ANSWER, MAX_MESSAGE_UNITS, units
+from master.telegram.texts import MOST_LISTED, Texts, format_money
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+BOTH = pytest.mark.parametrize("language", LANGUAGES)
+
+
+def make_approval(**given: Any) -> Approval:
+    values: dict[str, Any] = {
+        "id": "a7k2",
+        "type": ApprovalType.PAYMENT,
+        "state": ApprovalState.PENDING,
+        "title": "Domain tapas.es",
+        "reason": "The niche needs it",
+        "tried": "",
+        "cost_minor": 1250,
+        "currency": "EUR",
+        "evidence": {},
+        "run_id": "r1",
+        "step_key": "buy",
+        "revision": 1,
+        "digest": "d" * 64,
+        "created_at": NOW,
+        "expires_at": NOW + timedelta(days=7),
+        "decided_at": None,
+        "decided_by": "",
+        "door": "",
+        "note": "",
+    }
+    return Approval.model_validate({**values, **given})
+
+
+def texts(language: str) -> Texts:
+    return Texts(translations_for(language))
+
+
+def plain(message: str) -> str:
+    return html.unescape(re.sub(r"</?(b|code)>", "", message))
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "shown"),
+    [
+        (1250, "EUR", "12.50 EUR"),
+        (5, "EUR", "0.05 EUR"),
+        (9990, "CLP", "9990 CLP"),
+        (1, "KWD", "0.001 KWD"),
+        (-150, "USD", "-1.50 USD"),
+        (0, "JPY", "0 JPY"),
+    ],
+)
+def test_money_is_shown_in_the_units_of_its_currency(minor: int, currency: str, shown: str) -> None:
+    assert format_money(minor, currency) == shown
+
+
+long_text = st.text(st.characters(), min_size=0, max_size=5000)
+
+
+@given(
+    st.sampled_from(LANGUAGES),
+    st.sampled_from(ApprovalState),
+    st.sampled_from(ApprovalType),
+    long_text,
+    st.dictionaries(st.text(max_size=90), st.text(max_size=300), max_size=12),
+)
+def test_a_card_of_any_content_can_be_sent(
+    language: str, state: ApprovalState, kind: ApprovalType, text: str, evidence: dict[str, str]
+) -> None:
+    approval = make_approval(
+        type=kind, state=state, title=text, reason=text, tried=text, note=text, decided_by=text,
+        evidence=evidence, decided_at=NOW, door="telegram",
+    )  # fmt: skip
+    for message in (
+        texts(language).card(approval, full=True),
+        texts(language).pending([approval] * 30),
+        texts(language).ask_reason(approval),
+        texts(language).decided(approval),
+    ):
+        message.encode("utf-8")
+        assert "<" not in re.sub(r"</?(b|code)>", "", message)
+        assert units(plain(message)) <= MAX_MESSAGE_UNITS
+
+
+@BOTH
+def test_the_longest_card_and_list_fit_into_one_message(language: str) -> None:
+    wide = "😀" * 5000
+    approval = make_approval(
+        title=wide, reason=wide, tried=wide, note=wide, decided_by=wide, door=wide, run_id=wide,
+        step_key=wide, evidence={f"{number}{wide}": wide for number in range(20)},
+        state=ApprovalState.REJECTED, decided_at=NOW, revision=99_999_999, cost_minor=10**15, currency="XYZ",
+    )  # fmt: skip
+    card = texts(language).card(approval, full=True)
+    listing = texts(language).pending([approval] * (MOST_LISTED + 5))
+    assert units(plain(card)) <= MAX_MESSAGE_UNITS
+    assert units(plain(listing)) <= MAX_MESSAGE_UNITS
+
+
+@BOTH
+@pytest.mark.parametrize("state", ApprovalState)
+def test_every_state_and_type_has_words(language: str, state: ApprovalState) -> None:
+    for kind in ApprovalType:
+        approval = make_approval(state=state, type=kind, decided_at=NOW, decided_by="Ana", door="cli")
+        assert units(texts(language).decided_answer(approval)) <= MAX_CALLBACK_ANSWER
+        assert "a7k2" in texts(language).card(approval, full=False)
+
+
+@BOTH
+def test_answers_to_taps_fit(language: str) -> None:
+    speaker = texts(language)
+    for answer in (
+        speaker.superseded_answer(),
+        speaker.refused_answer(),
+        speaker.failed_answer(),
+        speaker.private_only(),
+    ):
+        assert 1 <= units(answer) <= MAX_CALLBACK_ANSWER
+
+
+def test_a_pending_card_says_what_silence_means() -> None:
+    assert "before 2026-03-08 12:00 UTC. No answer means no." in texts("en").card(make_approval(), full=False)
+
+
+def test_a_decided_card_says_who_what_when_and_why() -> None:
+    approval = make_approval(
+        state=ApprovalState.REJECTED, decided_at=NOW, decided_by="Ana (4711)", door="telegram", note="a < b"
+    )
+    card = texts("es").card(approval, full=False)
+    assert "<b>Rechazada</b> por Ana (4711) vía telegram, 2026-03-01 12:00 UTC" in card
+    assert "Nota: a &lt; b" in card
+
+
+def test_an_expired_card_blames_nobody() -> None:
+    approval = make_approval(state=ApprovalState.EXPIRED, decided_at=NOW, decided_by="d8", door="clock")
+    card = texts("en").card(approval, full=False)
+    assert "Expired: nobody answered in time" in card
+    assert "d8" not in card
+
+
+def test_a_superseded_card_shows_nothing_of_the_newer_request() -> None:
+    card = texts("en").superseded_card(make_approval(title="changed title", cost_minor=999))
+    assert "changed title" not in card
+    assert "9.99" not in card
+
+
+def test_details_show_evidence_and_shorten_digests() -> None:
+    card = texts("en").card(make_approval(evidence={"site": "ab" * 32, "score": "0.91"}), full=True)
+    assert "• site: artifact abababababab" in card
+    assert "• score: 0.91" in card
+    assert "• score" not in texts("en").card(make_approval(evidence={"score": "0.91"}), full=False)
+
+
+def test_a_list_counts_in_singular_and_plural_and_says_what_it_leaves_out() -> None:
+    assert "1 solicitud te espera" in texts("es").pending([make_approval()])
+    many = texts("es").pending([make_approval()] * (MOST_LISTED + 2))
+    assert f"{MOST_LISTED + 2} solicitudes te esperan" in many
+    assert "… y 2 más" in many
+
+
+def test_status_tells_the_oldest_and_the_next_to_expire() -> None:
+    pending = [make_approval(), make_approval(created_at=NOW - timedelta(days=1))]
+    status = texts("en").status(pending, {"Workers ready": 2})
+    assert "The oldest was asked at 2026-02-28 12:00 UTC." in status
+    assert "The next one expires at 2026-03-08 12:00 UTC." in status
+    assert "Workers ready: 2" in status

@@ -1,0 +1,145 @@
+"""The Celery application of a worker: ``celery -A worker.app worker`` is a whole D8 worker.
+
+The parent process finds out what this machine is, listens on its lanes' queues (of its own build
+only), joins the master and looks after the model server. Each child runs one ticket at a time.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import secrets
+import socket
+from typing import Any
+
+from celery.signals import (
+    celeryd_init,
+    worker_process_init,
+    worker_ready,
+    worker_shutdown,
+)
+from kombu import Queue
+
+import worker.request as request_module
+from tasks.app import make_app
+from tasks.build import current_build
+from tasks.catalog import TASKS
+from tasks.lanes import lane_queue, lanes_for, worker_queue
+from tasks.log import configure_logging
+from tasks.protocol import Failure, Lost, Ticket
+from tasks.spec import TaskSpec
+from worker.agent.agent import Agent
+from worker.hardware import probe_hardware
+from worker.master_client import MasterClient
+from worker.models.client import ModelClient
+from worker.models.supervise import ModelServerSupervisor, ServerSettings
+from worker.runner import Identity, Runner
+from worker.settings import load_worker_settings
+from worker.spool import Spool
+
+
+class Process:
+    """What the parent found out before it forked; its children inherit it."""
+
+    def __init__(self, node: str) -> None:
+        self.settings = load_worker_settings()
+        self.build = current_build()
+        self.identity = Identity(name=worker_name(node), session=secrets.token_hex(8), build=self.build.id)
+        self.hardware = probe_hardware(self.settings.home)
+        self.lanes = lanes_for([gpu.memory_mib for gpu in self.hardware.gpus])
+        self.spool = Spool(self.settings.worker_folder(self.identity.name) / "spool")
+        self.agent: Agent | None = None
+        self.models: ModelServerSupervisor | None = None
+
+    @functools.cached_property
+    def runner(self) -> Runner:
+        """Made in the child, at its first use: connections do not survive a fork."""
+        return Runner(
+            self.identity, MasterClient(self.settings), self.spool, lambda: ModelClient(self.settings.socket_path())
+        )
+
+
+process: Process | None = None
+
+
+def run_ticket(task: TaskSpec[Any, Any], ticket: Ticket) -> None:
+    assert process is not None, "celeryd_init has run in the parent"
+    process.runner.run(task, ticket)
+
+
+app = make_app(run_ticket)
+for _task in TASKS:
+    app.tasks[_task.name].Request = "worker.request:TicketRequest"
+
+
+def worker_name(node: str) -> str:
+    """The worker's name from Celery's node name, ``anything@name``."""
+    raw = node.partition("@")[2] or node or socket.gethostname()
+    return re.sub(r"[^a-z0-9._-]+", "-", raw.lower()).strip("-._")[:63] or "worker"
+
+
+@celeryd_init.connect
+def _prepare(sender: str, instance: Any, conf: Any, **_: Any) -> None:
+    """Before queues are chosen and children are forked."""
+    global process
+    configure_logging()
+    process = Process(sender)
+    settings, identity, build = process.settings, process.identity, process.build.id
+    conf.broker_url = settings.get_broker_url()
+    names = [lane_queue(lane, build) for lane in process.lanes] + [worker_queue(identity.name, build)]
+    conf.task_queues = [Queue(name, durable=True) for name in names]
+    if not instance.concurrency and not conf.worker_concurrency:
+        conf.worker_concurrency = settings.count_slots()
+        instance.concurrency = settings.count_slots()
+
+
+@worker_process_init.connect
+def _in_child(**_: Any) -> None:
+    configure_logging()
+
+
+@worker_ready.connect
+def _join(sender: Any, **_: Any) -> None:
+    """The children are forked: threads may start now."""
+    assert process is not None
+    settings = process.settings
+    process.agent = Agent(
+        process.identity,
+        process.build,
+        process.lanes,
+        sender.controller.concurrency,
+        socket.gethostname(),
+        MasterClient(settings),
+        process.spool,
+        functools.partial(probe_hardware, settings.home),
+    )
+    request_module.on_lost = _tell_lost
+    process.agent.start()
+    process.models = ModelServerSupervisor(
+        ServerSettings(
+            socket_path=settings.socket_path(), log_folder=settings.log_folder, options=("--idle-exit-s", "60")
+        )
+    )
+    process.models.start()
+
+
+@worker_shutdown.connect
+def _leave(**_: Any) -> None:
+    if process is not None and process.agent is not None:
+        process.agent.stop()
+    if process is not None and process.models is not None:
+        process.models.stop()
+
+
+def _tell_lost(step: int, attempt: int, failure: Failure, text: str) -> None:
+    if process is not None and process.agent is not None:
+        process.agent.report_lost(
+            Lost(
+                worker=process.identity.name,
+                session=process.identity.session,
+                step=step,
+                attempt=attempt,
+                failure=failure,
+                error=text,
+            )
+        )

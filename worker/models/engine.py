@@ -1,0 +1,60 @@
+"""The one thread in which models compute: gathers what all clients want and takes turns."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+import torch
+
+from worker.models.queues import Queue
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """Runs every busy queue in turn, one batch each, so that no kind of work starves another.
+
+    Torch already uses all cores within one batch; a second computing thread would only slow it down.
+    """
+
+    def __init__(self) -> None:
+        self._arrivals: queue.SimpleQueue[tuple[Queue, Callable[[], None]] | None] = queue.SimpleQueue()
+        self._busy: dict[int, Queue] = {}
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Queue, add: Callable[[], None]) -> None:
+        """Have ``add`` put its items into ``work``, in the engine's thread, and run it until idle."""
+        self._arrivals.put((work, add))
+
+    def stop(self) -> None:
+        """End after the present turn. What waits is not answered: its clients will ask again."""
+        self._arrivals.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with torch.inference_mode():
+            while self._gather():
+                for key, work in list(self._busy.items()):
+                    if work.busy:
+                        work.turn()
+                    if not work.busy:
+                        del self._busy[key]
+
+    def _gather(self) -> bool:
+        """Take all arrivals, waiting for one if nothing is to be done; False to end."""
+        wait = not self._busy
+        while True:
+            try:
+                arrival = self._arrivals.get(block=wait)
+            except queue.Empty:
+                return True
+            if arrival is None:
+                return False
+            work, add = arrival
+            add()
+            self._busy[id(work)] = work
+            wait = False
