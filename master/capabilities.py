@@ -6,9 +6,9 @@ import importlib
 
 CAPABILITIES: tuple[str, ...] = (
     "master.flows.canary",
-    "master.darwin",
-    "master.niches",
-    "master.clients",
+    # "master.darwin",
+    # "master.niches",
+    # "master.clients",
 )
 
 

@@ -35,7 +35,8 @@ def _register(app: Celery, task: TaskSpec[Any, Any], run_ticket: RunTicket) -> N
     def run(step: int, attempt: int, build: str) -> None:
         run_ticket(task, Ticket(step=step, attempt=attempt, build=build))
 
-    app.task(name=task.name, bind=False)(run)
+    # Not shared: each application of a process has its own way with tickets.
+    app.task(name=task.name, shared=False)(run)
 
 
 app = make_app()

@@ -14,6 +14,9 @@ from tasks import (
     darwin_evaluate,
     darwin_index,
     fleet_noop,
+    niche_analyse,
+    niche_group,
+    text_embed,
 )
 from tasks.errors import NotFound
 from tasks.spec import TaskSpec
@@ -28,6 +31,9 @@ TASKS: tuple[TaskSpec[Any, Any], ...] = (
     darwin_evaluate.TASK,
     darwin_index.TASK,
     fleet_noop.TASK,
+    niche_analyse.TASK,
+    niche_group.TASK,
+    text_embed.TASK,
 )
 
 _BY_NAME = {task.name: task for task in TASKS}

@@ -1,7 +1,6 @@
 """The owner's door: runs, workers, approvals, artifacts, events, as JSON."""
 
-from __future__ import annotations
-
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -13,11 +12,10 @@ from master.api.services import Services
 from master.api.status import show_status
 from master.approvals import ApprovalState, decide, get_approval, list_approvals
 from master.dispatch.publish import fleet_value
-from master.events import events_after, newest_events
+from master.events import events_after, newest_events, record_event
 from master.fleet.gate import set_fleet_value
 from master.fleet.workers import drain_worker, list_workers, remove_worker
 from master.flows.runs import cancel_run, list_attempts, list_runs, retry_run, show_run, start_run
-from master.events import record_event
 from master.store import news_of
 from master.store.artifacts import find_artifact, record_artifact
 from master.tokens import Principal, Scope, create_token
@@ -144,8 +142,6 @@ def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
 
     @router.post("/login-codes", status_code=201)
     async def post_login_code(_: Owner) -> dict[str, Any]:
-        from datetime import timedelta
-
         now = clock()
         return {
             "code": await write(

@@ -24,13 +24,16 @@ def start(
         list[str], typer.Argument(help="Keyword exports; MARKET=FILE for one measured in another market.")
     ],
     market: Annotated[
-        list[str] | None, typer.Option("--market", help="Where to sell; repeat it for several (default: spain).")
+        list[str] | None,
+        typer.Option("--market", help="Where to sell; repeat it for several (default: spain)."),
     ] = None,
     domain_from: Annotated[
         float, typer.Option("--domain-from", help="Ask about a domain from this score on; 101 for never.")
     ] = 60.0,
     model: Annotated[str, typer.Option(help="Model reference; the master's default if empty.")] = "",
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the study until it is done or asks.")] = True,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Follow the study until it is done or asks.")
+    ] = True,
     json_mode: Json = False,
 ) -> None:
     """Start a study."""
@@ -50,7 +53,9 @@ def start(
     }
     run_id = start_run(api, flow="niche", params=params)
     if not wait:
-        emit({"id": run_id}, json_mode, lambda _: f"study {run_id} started: 'd8 niche show {run_id}' shows it")
+        emit(
+            {"id": run_id}, json_mode, lambda _: f"study {run_id} started: 'd8 niche show {run_id}' shows it"
+        )
         return
     run = follow_run(api, run_id)
     raise_unless_done(run)
@@ -69,7 +74,9 @@ def show(run: Annotated[str, typer.Argument(help="Id of the study's run.")], jso
 
 @app.command("list")
 def list_niches(
-    run: Annotated[str, typer.Option("--run", help="Id of a study; the newest that has ranked if empty.")] = "",
+    run: Annotated[
+        str, typer.Option("--run", help="Id of a study; the newest that has ranked if empty.")
+    ] = "",
     json_mode: Json = False,
 ) -> None:
     """List ranked niches."""
@@ -99,7 +106,7 @@ def _read_exports(files: list[str], markets: list[str]) -> list[tuple[str, str, 
 
 
 def _read(path: Path) -> bytes:
-    from master.niches.keywords import MOST_BYTES
+    from master.niches.bytes_text import MOST_BYTES
     from tasks.errors import InvalidInput
 
     try:
@@ -120,7 +127,9 @@ def _niche_run(api: Api, run_id: str) -> dict[str, Any]:
 
     run: dict[str, Any] = api.get("/api/runs/" + run_id)
     if run["flow"] != "niche":
-        raise UsageError(f"run {run_id} is of the flow {run['flow']!r}, not a niche study: 'd8 run show {run_id}'")
+        raise UsageError(
+            f"run {run_id} is of the flow {run['flow']!r}, not a niche study: 'd8 run show {run_id}'"
+        )
     return run
 
 
@@ -131,7 +140,9 @@ def _newest(api: Api) -> dict[str, Any]:
         run = _niche_run(api, listed["id"])
         if _data_digest(run):
             return run
-    raise NotFound("no niche study has ranked anything yet: start one with 'd8 niche start FILE.csv --market spain'")
+    raise NotFound(
+        "no niche study has ranked anything yet: start one with 'd8 niche start FILE.csv --market spain'"
+    )
 
 
 def _data_digest(run: dict[str, Any]) -> str:

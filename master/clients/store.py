@@ -114,6 +114,12 @@ def move_client(
     )
 
 
+def resume_client(connection: Connection, client_id: str, now: datetime.datetime) -> None:
+    """Take a failed client up again: its run was retried and goes on."""
+    if get_client(connection, client_id).state == ClientState.FAILED:
+        move_client(connection, client_id, ClientState.IN_PROGRESS, now, note="its run is tried again")
+
+
 def note_client(connection: Connection, client_id: str, note: str) -> None:
     """Say in one line what the project waits for."""
     connection.execute(update(clients).where(clients.c.id == client_id).values(note=note[:2000]))

@@ -20,12 +20,11 @@ class StartRun(Protocol):
     """Creates a run in the caller's transaction; the same idempotency key gives the same run."""
 
     def __call__(
-        self, connection: Connection, flow: str, params: dict[str, Any], *, now: datetime.datetime,
-        idempotency_key: str,
+        self, connection: Connection, flow: str, params: dict[str, Any], *, idempotency_key: str
     ) -> str: ...
 
 
-def take_pending(connection: Connection, now: datetime.datetime, start_run: StartRun) -> list[str]:
+def take_pending(connection: Connection, start_run: StartRun, *, now: datetime.datetime) -> list[str]:
     """Move every pending client to ``in_progress`` and start its run; the ids of those taken here.
 
     Two watchers at once take each client once: the update counts only for the one that finds it
@@ -44,14 +43,14 @@ def take_pending(connection: Connection, now: datetime.datetime, start_run: Star
         if changed.rowcount != 1:
             continue
         run_id = start_run(
-            connection, FLOW, {"client_id": client_id}, now=now, idempotency_key=f"client:{client_id}"
+            connection, FLOW, {"client_id": client_id}, idempotency_key=f"client:{client_id}"
         )
         connection.execute(update(clients).where(clients.c.id == client_id).values(run_id=run_id))
         taken.append(client_id)
     return taken
 
 
-def close_orphans(connection: Connection, now: datetime.datetime) -> list[str]:
+def close_orphans(connection: Connection, *, now: datetime.datetime) -> list[str]:
     """Fail the clients whose run ended without them (cancelled, or failed outside of its flow)."""
     rows = connection.execute(
         select(clients.c.id, clients.c.run_id, runs.c.state, runs.c.error)

@@ -57,10 +57,7 @@ def dominance(low: Sequence[float], middle: Sequence[float], high: Sequence[floa
     base = sum(low)
     most = max(h / (base - lo + h) for lo, h in zip(low, high, strict=True) if h > 0)
     cap = max(low)
-    if cap > 0:
-        least = cap / sum(min(h, cap) for h in high)
-    else:
-        # Every weight may be as small as the smallest that is not 0: all equal.
-        least = 1 / sum(h > 0 for h in high)
+    # With no lower bounds every weight that may be above 0 can be equally small.
+    least = cap / sum(min(h, cap) for h in high) if cap > 0 else 1 / sum(h > 0 for h in high)
     total = sum(middle)
     return interval(least, max(middle) / total if total > 0 else most, most)

@@ -14,8 +14,10 @@ LEFT, RIGHT, TOP, BOTTOM = 70, 30, 60, 60
 NAMED = 10
 
 _STYLE = """
-text{font:13px system-ui,sans-serif;fill:#1f2933}.t{font-size:18px;font-weight:600}.m{fill:#52606d;font-size:12px}
-.bg{fill:#fff}.grid{stroke:#e4e7eb}.bar{stroke:#627d98;stroke-width:1.5}.b{fill:#2f80ed;fill-opacity:.55;stroke:#1c5fb8}
+text{font:13px system-ui,sans-serif;fill:#1f2933}.t{font-size:18px;font-weight:600}
+.m{fill:#52606d;font-size:12px}
+.bg{fill:#fff}.grid{stroke:#e4e7eb}.bar{stroke:#627d98;stroke-width:1.5}
+.b{fill:#2f80ed;fill-opacity:.55;stroke:#1c5fb8}
 .best{fill:#0b8457;stroke:#075c3c}
 @media (prefers-color-scheme:dark){text{fill:#e4e7eb}.m{fill:#9aa5b1}.bg{fill:#17202a}.grid{stroke:#2f3b47}
 .bar{stroke:#9fb3c8}}
@@ -34,7 +36,8 @@ def opportunity_map(title: str, ranked: Sequence[Ranked]) -> bytes:
     body += _names(ranked, low, high)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(title)}"><style>{_STYLE}</style><rect class="bg" width="{WIDTH}" height="{HEIGHT}"/>'
+        f'aria-label="{escape(title)}"><style>{_STYLE}</style><rect class="bg" width="{WIDTH}" '
+        f'height="{HEIGHT}"/>'
         f'<text class="t" x="{LEFT}" y="30">{escape(title)}</text>{"".join(body)}</svg>\n'
     ).encode()
 
@@ -53,12 +56,17 @@ def _axes(low: int, high: int) -> list[str]:
     for power in range(low, high + 1):
         x = _x(10**power, low, high)
         parts.append(f'<line class="grid" x1="{x:.0f}" x2="{x:.0f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        parts.append(f'<text class="m" x="{x:.0f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{10**power:,}</text>')
+        parts.append(
+            f'<text class="m" x="{x:.0f}" y="{HEIGHT - BOTTOM + 20}" '
+            f'text-anchor="middle">{10**power:,}</text>'
+        )
     for tenth in (0, 25, 50, 75, 100):
         y = _y(tenth / 100)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.0f}" y2="{y:.0f}"/>')
         parts.append(f'<text class="m" x="{LEFT - 8}" y="{y + 4:.0f}" text-anchor="end">{tenth}%</text>')
-    parts.append(f'<text class="m" x="{WIDTH - RIGHT}" y="{HEIGHT - 16}" text-anchor="end">searches a month</text>')
+    parts.append(
+        f'<text class="m" x="{WIDTH - RIGHT}" y="{HEIGHT - 16}" text-anchor="end">searches a month</text>'
+    )
     parts.append(f'<text class="m" x="{LEFT}" y="{TOP - 12}">competition of advertisers</text>')
     return parts
 
@@ -69,10 +77,12 @@ def _bubble(one: Ranked, low: int, high: int) -> str:
     # The area, not the radius, tells the score.
     radius = 3 + 22 * math.sqrt(max(score.total.middle, 0) / 100)
     best = " best" if one.rank == 1 else ""
-    tip = f"{one.rank_text}. {one.niche.label}: {score.total.middle:.0f} ({score.total.low:.0f}-{score.total.high:.0f})"
+    total = score.total
+    tip = f"{one.rank_text}. {one.niche.label}: {total.middle:.0f} ({total.low:.0f}-{total.high:.0f})"
+    left, right = _x(score.demand.low, low, high), _x(score.demand.high, low, high)
     return (
         f'<g><title>{escape(tip)}</title><circle class="b{best}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>'
-        f'<line class="bar" x1="{_x(score.demand.low, low, high):.1f}" x2="{_x(score.demand.high, low, high):.1f}" '
+        f'<line class="bar" x1="{left:.1f}" x2="{right:.1f}" '
         f'y1="{y:.1f}" y2="{y:.1f}"/><line class="bar" x1="{x:.1f}" x2="{x:.1f}" '
         f'y1="{_y(score.competition.low):.1f}" y2="{_y(score.competition.high):.1f}"/></g>'
     )

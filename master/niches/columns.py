@@ -11,8 +11,10 @@ from tasks.record import Record
 #: Whole headers, folded. The tools' own words, in the languages of the markets.
 _WHOLE: dict[str, frozenset[str]] = {
     "keyword": frozenset(
-        """keyword|keywords|keyword text|palabra clave|palabras clave|termino de busqueda|consulta|query|search term
-        |mot cle|mots cles|suchbegriff|parola chiave|palavra chave|palavras chave""".replace("\n", "")
+        """keyword|keywords|keyword text|palabra clave|palabras clave|termino de busqueda|consulta|query
+        |search term        |mot cle|mots cles|suchbegriff|parola chiave|palavra chave|palavras chave""".replace(
+            "\n", ""
+        )
         .replace("        ", "")
         .split("|")
     ),
@@ -21,26 +23,47 @@ _WHOLE: dict[str, frozenset[str]] = {
         |volumen|volumen de busqueda|volumen de busquedas|busquedas|busquedas mensuales
         |promedio de busquedas mensuales|media de busquedas mensuales|busquedas mensuales promedio
         |moy recherches mensuelles|nombre moyen de recherches mensuelles|durchschnittl suchanfragen pro monat
-        |durchschnittliche suchanfragen pro monat|media ricerche mensili|media de pesquisas mensais""".replace("\n", "")
+        |durchschnittliche suchanfragen pro monat|media ricerche mensili
+        |media de pesquisas mensais""".replace("\n", "")
         .replace("        ", "")
         .split("|")
     ),
-    "currency": frozenset(["currency", "currency code", "moneda", "divisa", "devise", "wahrung", "valuta", "moeda"]),
+    "currency": frozenset(
+        ["currency", "currency code", "moneda", "divisa", "devise", "wahrung", "valuta", "moeda"]
+    ),
     "yearly_change": frozenset(
-        ["yoy change", "year over year change", "cambio interanual", "variacion interanual", "variation annuelle"]
+        [
+            "yoy change",
+            "year over year change",
+            "cambio interanual",
+            "variacion interanual",
+            "variation annuelle",
+        ]
     ),
-    "competition": frozenset(["competition", "competencia", "concurrence", "wettbewerb", "concorrenza", "concorrencia"]),
+    "competition": frozenset(
+        ["competition", "competencia", "concurrence", "wettbewerb", "concorrenza", "concorrencia"]
+    ),
     "competition_index": frozenset(
-        ["competition indexed value", "competition index", "competencia valor indexado", "concurrence valeur indexee"]
+        [
+            "competition indexed value",
+            "competition index",
+            "competencia valor indexado",
+            "concurrence valeur indexee",
+        ]
     ),
-    "cpc": frozenset(["cpc", "cost per click", "coste por clic", "costo por clic", "avg cpc", "cpc medio", "bid", "puja"]),
+    "cpc": frozenset(
+        ["cpc", "cost per click", "coste por clic", "costo por clic", "avg cpc", "cpc medio", "bid", "puja"]
+    ),
 }
 
 #: Bids: the wording changes with the interface, the parts of it do not.
 _BID = re.compile(r"top of page|parte superior|haut de page|seitenanfang|parte alta|topo da pagina")
 _LOW = re.compile(r"\b(low|bajo|baja|minimo|inferieure|basse|niedrig|unterer|bassa|inferior|baixo)\b")
 _HIGH = re.compile(r"\b(high|alto|alta|maximo|superieure|elevee|hoch|oberer|superior)\b")
-_MONTH = re.compile(r"^(?:searches|busquedas|recherches|suchanfragen|ricerche|pesquisas)\s+(?:de\s+)?([a-z]+)\s+(?:de\s+)?(\d{4})$")
+_MONTH = re.compile(
+    r"^(?:searches|busquedas|recherches|suchanfragen|ricerche|pesquisas)\s+(?:de\s+)?"
+    r"([a-z]+)\s+(?:de\s+)?(\d{4})$"
+)
 
 _MONTHS = {
     name: number

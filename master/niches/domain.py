@@ -20,7 +20,9 @@ YEARLY_COST_EUR_MINOR = {
     "it": 1200, "de": 1000, "co.uk": 1000, "us": 1200,
 }  # fmt: skip
 
-_SMALL_WORDS = frozenset("a al con de del el en la las los para por un una y the of for to in and di du da do le".split())
+_SMALL_WORDS = frozenset(
+    "a al con de del el en la las los para por un una y the of for to in and di du da do le".split()
+)
 #: What stands well behind a subject, by language; the empty one is the bare name.
 _ENDINGS = {
     "es": ("", "hoy", "facil", "ideal"),

@@ -83,7 +83,9 @@ def study(ctx: FlowContext, params: Params) -> dict[str, Any]:
     if best is not None:
         top = f"best: {best.niche.label} in {best.niche.market}, {best.niche.score.total.middle:.0f} of 100"
         ctx.progress(0.95, top)
-        found["domain"] = ask_for_domain(ctx, best, params.domain_from_score, params.expires_s, found["artifacts"])
+        found["domain"] = ask_for_domain(
+            ctx, best, params.domain_from_score, params.expires_s, found["artifacts"]
+        )
     return found
 
 
@@ -107,9 +109,7 @@ def _read_sources(ctx: FlowContext, params: Params, markets: Sequence[Market]) -
     return sources
 
 
-def _group(
-    ctx: FlowContext, params: Params, sources: dict[str, Source]
-) -> dict[str, niche_group.Result]:
+def _group(ctx: FlowContext, params: Params, sources: dict[str, Source]) -> dict[str, niche_group.Result]:
     """All shards of all sources are embedded in parallel, then each source is grouped."""
     model = params.embedding_model or ctx.settings.embedding_model
     embedded: dict[str, list[Handle[text_embed.Result]]] = {}
@@ -233,8 +233,9 @@ def _rank_market(
         )
     if not niches:
         raise InvalidInput(
-            f"the {len(rows)} keywords for {market.name} form no group of at least three: give an export with more "
-            "keywords about each subject"
+            f"the {len(rows)} keywords for {market.name} form no group of at least three: give an export "
+            f"with "
+            "more keywords about each subject"
         )
     return MarketStudy(
         market=market.key,
@@ -250,13 +251,13 @@ def _rank_market(
 def _publish(ctx: FlowContext, studies: Sequence[MarketStudy]) -> dict[str, Any]:
     """Report, data and maps are written, and the table filled, before anybody is asked anything."""
     artifacts = {
-        REPORT_NAME: ctx.write_artifact(REPORT_NAME, as_markdown(studies), "text/markdown; charset=utf-8"),
-        DATA_NAME: ctx.write_artifact(DATA_NAME, as_json(studies), "application/json"),
+        REPORT_NAME: ctx.write_artifact(REPORT_NAME, as_markdown(studies, ctx.run_id), "text/markdown"),
+        DATA_NAME: ctx.write_artifact(DATA_NAME, as_json(studies, ctx.run_id), "application/json"),
     }
     ranked: list[Ranked] = []
     for one in studies:
         name = f"map-{one.market}.svg"
-        title = f"Niches in {get_market(one.market).name}"
+        title = f"Niches in {get_market(one.market).name} ({ctx.run_id})"
         artifacts[name] = ctx.write_artifact(name, opportunity_map(title, one.ranked), "image/svg+xml")
         ranked += one.ranked
     ctx.act("store", lambda connection: store_niches(connection, ctx.run_id, ranked))

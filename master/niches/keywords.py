@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
+from master.niches.bytes_text import decode
 from master.niches.columns import Columns, find_columns, fold
 from master.niches.numbers import (
     NotANumber,
@@ -26,7 +27,6 @@ from master.niches.numbers import (
 from tasks.errors import InvalidInput
 from tasks.record import Record
 
-MOST_BYTES = 32 * 2**20
 MOST_ROWS = 50_000
 LONGEST_KEYWORD = 200
 #: The header is looked for in so many lines.
@@ -85,7 +85,9 @@ def parse_export(data: bytes, name: str, default_currency: str = "EUR") -> Keywo
     """The keywords of one file. ``InvalidInput`` names ``name``, the line and the remedy."""
     text = decode(data, name)
     lines, columns, header_line = _read_table(text, name)
-    rows = [row for line, cells in lines for row in _read_row(cells, columns, f"{name}:{line}", default_currency)]
+    rows = [
+        row for line, cells in lines for row in _read_row(cells, columns, f"{name}:{line}", default_currency)
+    ]
     if not rows:
         raise InvalidInput(
             f"{name}:{header_line}: there is a header but no keyword below it: export the list again with at "
@@ -103,39 +105,6 @@ def parse_export(data: bytes, name: str, default_currency: str = "EUR") -> Keywo
     )
 
 
-def decode(data: bytes, name: str) -> str:
-    """The text of an export: UTF-16 or UTF-8 with or without a byte order mark."""
-    if not data.strip(b"\x00\xff\xfe\xef\xbb\xbf \r\n\t"):
-        raise InvalidInput(f"{name}: the file is empty: export the keywords again and give that file")
-    if len(data) > MOST_BYTES:
-        raise InvalidInput(
-            f"{name}: {len(data) // 2**20} MiB is more than a keyword export has (at most "
-            f"{MOST_BYTES // 2**20} MiB): give the export itself, or split it"
-        )
-    encoding = _encoding(data)
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise InvalidInput(
-            f"{name}:{line}: byte {error.start} is not {encoding.upper()}: save the file as UTF-8, or give the "
-            "Keyword Planner's own file as it was downloaded"
-        ) from None
-    return text.removeprefix("\ufeff")
-
-
-def _encoding(data: bytes) -> str:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    # Without a mark: Latin text in UTF-16 has a zero in every second byte.
-    head = data[:2000]
-    if head[1::2].count(0) > len(head) // 4:
-        return "utf-16-le"
-    if head[0::2].count(0) > len(head) // 4:
-        return "utf-16-be"
-    return "utf-8"
-
-
 def _read_table(text: str, name: str) -> tuple[list[tuple[int, list[str]]], Columns, int]:
     """The rows under the header with their line numbers, the columns, and the header's line."""
     head = text.splitlines()[:PREAMBLE_LINES]
@@ -147,7 +116,8 @@ def _read_table(text: str, name: str) -> tuple[list[tuple[int, list[str]]], Colu
                 return [row for row in body if row[0] > index + 1], columns, index + 1
     seen = next((line.strip()[:80] for line in head if line.strip()), "")
     raise InvalidInput(
-        f"{name}:1: no header with a keyword and a monthly-searches column in the first {PREAMBLE_LINES} lines "
+        f"{name}:1: no header with a keyword and a monthly-searches column in the first {PREAMBLE_LINES} "
+        f"lines "
         f"(the first one is {seen!r}): export from the Keyword Planner as .csv, or name the columns "
         "'keyword' and 'volume'"
     )
@@ -161,7 +131,8 @@ def _split(text: str, delimiter: str, name: str) -> list[tuple[int, list[str]]]:
             rows.append((reader.line_num, cells))
             if len(rows) > MOST_ROWS + PREAMBLE_LINES:
                 raise InvalidInput(
-                    f"{name}:{reader.line_num}: more than {MOST_ROWS} rows: give the most searched keywords only"
+                    f"{name}:{reader.line_num}: more than {MOST_ROWS} rows: give the most searched "
+                    f"keywords only"
                 )
     except csv.Error as error:
         raise InvalidInput(
@@ -208,7 +179,8 @@ def _value(parse: Callable[[str], Value], text: str, what: str, place: str) -> V
         return parse(text)
     except NotANumber:
         raise InvalidInput(
-            f"{place}: the {what} {text[:40]!r} is not a number: correct it, or leave the cell empty if it is not "
+            f"{place}: the {what} {text[:40]!r} is not a number: correct it, or leave the cell empty if "
+            f"it is not "
             "known"
         ) from None
 
@@ -217,14 +189,16 @@ def _keyword(cell: str, place: str) -> str:
     text = " ".join(unicodedata.normalize("NFC", cell.replace("\ufeff", "")).lower().split())
     if len(text) > LONGEST_KEYWORD:
         raise InvalidInput(
-            f"{place}: a keyword of {len(text)} characters (at most {LONGEST_KEYWORD}): the line is damaged or the "
+            f"{place}: a keyword of {len(text)} characters (at most {LONGEST_KEYWORD}): the line is "
+            f"damaged or the "
             "columns are shifted, export the file again"
         )
     # Cc and Cf: control characters, and invisible ones that reorder what a person reads.
     bad = next((c for c in text if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Co"}), "")
     if bad:
         raise InvalidInput(
-            f"{place}: the keyword has the control character U+{ord(bad):04X}: remove it, or export the file again"
+            f"{place}: the keyword has the control character U+{ord(bad):04X}: remove it, or export the "
+            f"file again"
         )
     return text
 
@@ -252,7 +226,7 @@ def _monthly(cells: list[str], columns: Columns, place: str) -> tuple[int, ...]:
 
 
 def _in_decades(rows: Sequence[KeywordRow], columns: Columns) -> bool:
-    """Whether volumes stand for decades: the months are there but empty, and every volume is 5, 50, 500 ..."""
+    """Whether volumes stand for decades: months are there but empty, every volume is 5, 50, 500 ..."""
     return bool(columns.months) and all(
         not row.monthly and row.volume_low == row.volume_high and row.volume_low in _DECADES for row in rows
     )

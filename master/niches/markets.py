@@ -42,12 +42,26 @@ class Market(Record):
 
 
 def _market(
-    key: str, name: str, country: str, language: str, currency: str, online: float, factor: float,
-    languages: dict[str, float], *domains: str,
+    key: str,
+    name: str,
+    country: str,
+    language: str,
+    currency: str,
+    online: float,
+    factor: float,
+    languages: dict[str, float],
+    *domains: str,
 ) -> Market:
     return Market(
-        key=key, name=name, country=country, language=language, currency=currency, online_millions=online,
-        purchasing_factor=factor, languages=languages, domains=domains,
+        key=key,
+        name=name,
+        country=country,
+        language=language,
+        currency=currency,
+        online_millions=online,
+        purchasing_factor=factor,
+        languages=languages,
+        domains=domains,
     )
 
 
@@ -59,11 +73,39 @@ MARKETS: dict[str, Market] = {
         _market("argentina", "Argentina", "AR", "es", "ARS", 40, 0.56, {"es": 0.98, "en": 0.10}, "ar", "com"),
         _market("colombia", "Colombia", "CO", "es", "COP", 40, 0.40, {"es": 0.99, "en": 0.06}, "co", "com"),
         _market("chile", "Chile", "CL", "es", "CLP", 18, 0.62, {"es": 0.98, "en": 0.08}, "cl", "com"),
-        _market("portugal", "Portugal", "PT", "pt", "EUR", 9, 0.90, {"pt": 0.97, "en": 0.20, "es": 0.04}, "pt", "com"),
-        _market("france", "France", "FR", "fr", "EUR", 59, 1.13, {"fr": 0.97, "en": 0.12, "es": 0.02}, "fr", "com"),
-        _market("italy", "Italy", "IT", "it", "EUR", 51, 1.10, {"it": 0.97, "en": 0.10, "es": 0.01}, "it", "com"),
-        _market("germany", "Germany", "DE", "de", "EUR", 77, 1.32, {"de": 0.95, "en": 0.20, "es": 0.01}, "de", "com"),
-        _market("uk", "United Kingdom", "GB", "en", "GBP", 66, 1.13, {"en": 0.98, "es": 0.01}, "co.uk", "com"),
+        _market(
+            "portugal",
+            "Portugal",
+            "PT",
+            "pt",
+            "EUR",
+            9,
+            0.90,
+            {"pt": 0.97, "en": 0.20, "es": 0.04},
+            "pt",
+            "com",
+        ),
+        _market(
+            "france", "France", "FR", "fr", "EUR", 59, 1.13, {"fr": 0.97, "en": 0.12, "es": 0.02}, "fr", "com"
+        ),
+        _market(
+            "italy", "Italy", "IT", "it", "EUR", 51, 1.10, {"it": 0.97, "en": 0.10, "es": 0.01}, "it", "com"
+        ),
+        _market(
+            "germany",
+            "Germany",
+            "DE",
+            "de",
+            "EUR",
+            77,
+            1.32,
+            {"de": 0.95, "en": 0.20, "es": 0.01},
+            "de",
+            "com",
+        ),
+        _market(
+            "uk", "United Kingdom", "GB", "en", "GBP", 66, 1.13, {"en": 0.98, "es": 0.01}, "co.uk", "com"
+        ),
         _market("usa", "United States", "US", "en", "USD", 312, 1.58, {"en": 0.93, "es": 0.12}, "com", "us"),
     )
 }
@@ -82,9 +124,24 @@ EUR_PER_UNIT: dict[str, float] = {
 }
 
 _OTHER_NAMES = {
-    "españa": "spain", "espana": "spain", "es": "spain", "méxico": "mexico", "mx": "mexico", "ar": "argentina",
-    "co": "colombia", "cl": "chile", "us": "usa", "united states": "usa", "gb": "uk", "united kingdom": "uk",
-    "de": "germany", "alemania": "germany", "fr": "france", "francia": "france", "it": "italy", "italia": "italy",
+    "españa": "spain",
+    "espana": "spain",
+    "es": "spain",
+    "méxico": "mexico",
+    "mx": "mexico",
+    "ar": "argentina",
+    "co": "colombia",
+    "cl": "chile",
+    "us": "usa",
+    "united states": "usa",
+    "gb": "uk",
+    "united kingdom": "uk",
+    "de": "germany",
+    "alemania": "germany",
+    "fr": "france",
+    "francia": "france",
+    "it": "italy",
+    "italia": "italy",
     "pt": "portugal",
 }
 

@@ -15,7 +15,22 @@ MOST = 10**11
 
 #: How exports write "not known".
 _UNKNOWN = frozenset(
-    {"", "-", "--", "---", "–", "—", "n/a", "na", "n/d", "none", "null", "unknown", "desconocido", "desconocida"}
+    {
+        "",
+        "-",
+        "--",
+        "---",
+        "–",
+        "—",
+        "n/a",
+        "na",
+        "n/d",
+        "none",
+        "null",
+        "unknown",
+        "desconocido",
+        "desconocida",
+    }
 )
 
 _SPACES = re.compile(r"[\s\u00a0\u2007\u2009\u202f]+")

@@ -27,8 +27,10 @@ def domain_question(
             f"{total.low:.0f} and {total.high:.0f}), rank {best.rank_text}. {reasons}."
         )[:4000],
         tried=(
-            f"{len(names)} names were made from the niche's words and checked for length and letters. Whether they "
-            "are free was not looked up, and nothing is bought automatically: an approval records that you may "
+            f"{len(names)} names were made from the niche's words and checked for length and letters. "
+            f"Whether they "
+            "are free was not looked up, and nothing is bought automatically: an approval records that "
+            "you may "
             "spend up to this amount on the name."
         ),
         cost_minor=wanted.cost_minor,

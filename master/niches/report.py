@@ -45,21 +45,21 @@ def brief(one: Ranked) -> dict[str, Any]:
     }
 
 
-def as_json(studies: Sequence[MarketStudy]) -> bytes:
+def as_json(studies: Sequence[MarketStudy], run_id: str) -> bytes:
     """Everything, with all parts and all keywords."""
     content = [study.model_dump(mode="json") for study in studies]
-    return json.dumps({"markets": content}, ensure_ascii=False, indent=1).encode()
+    return json.dumps({"run": run_id, "markets": content}, ensure_ascii=False, indent=1).encode()
 
 
-def as_markdown(studies: Sequence[MarketStudy]) -> bytes:
+def as_markdown(studies: Sequence[MarketStudy], run_id: str) -> bytes:
     """The report, one chapter a market."""
-    lines = ["# Niche study", ""]
+    lines = [f"# Niche study {run_id}", ""]
     for study in studies:
         lines += _market(study)
     lines += [
-        "A score is the sum of seven parts, 0 to 100. Its interval is what the score could be, given the ranges in",
-        "the export, the two bids, and where rules and model differ. A rank with a range, such as 3 (1-5), is one",
-        "that the intervals leave open.",
+        "A score is the sum of seven parts, 0 to 100. Its interval is what the score could be, given the",
+        "ranges in the export, the two bids, and where rules and model differ. A rank with a range, such as",
+        "3 (1-5), is one that the intervals leave open.",
         "",
     ]
     return "\n".join(lines).encode()
@@ -74,12 +74,20 @@ def _market(study: MarketStudy) -> list[str]:
     if study.dropped:
         about += f" The {study.dropped} least searched keywords were left out."
     if study.measured_in != study.market:
-        about += f" Searches were measured in {study.measured_in.title()} and carried over: take them as a hint."
-    lines += [about, "", "| rank | niche | score | interval | searches a month | keywords |", "|" + " --- |" * 6]
+        about += (
+            f" Searches were measured in {study.measured_in.title()} and carried over: take them as a hint."
+        )
+    lines += [
+        about,
+        "",
+        "| rank | niche | score | interval | searches a month | keywords |",
+        "|" + " --- |" * 6,
+    ]
     for one in study.ranked:
         score = one.niche.score
         lines.append(
-            f"| {one.rank_text} | {_cell(one.niche.label)} | {score.total.middle:.0f} | {score.total.low:.0f}-"
+            f"| {one.rank_text} | {_cell(one.niche.label)} | {score.total.middle:.0f} | "
+            f"{score.total.low:.0f}-"
             f"{score.total.high:.0f} | {score.demand.middle:,.0f} | {len(one.niche.keywords)} |"
         )
     lines.append("")

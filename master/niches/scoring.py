@@ -60,9 +60,7 @@ class Score(Record):
     competition: Interval
 
 
-def score(
-    rows: Sequence[KeywordRow], analysis: Result, market: Market, home: Market, language: str
-) -> Score:
+def score(rows: Sequence[KeywordRow], analysis: Result, market: Market, home: Market, language: str) -> Score:
     """The score in ``market`` of a niche whose export was taken in ``home`` by searches in ``language``."""
     low, middle, high = _volumes(rows, market, home, language)
     demand = Interval(low=sum(low), middle=sum(middle), high=sum(high))
@@ -108,7 +106,9 @@ def _volumes(
 def _part(name: str, share: Interval, reason: str) -> Part:
     of = POINTS[name]
     points = [round(of * min(max(value, 0.0), 1.0), 4) for value in (share.low, share.middle, share.high)]
-    return Part(name=name, of=of, points=Interval(low=points[0], middle=points[1], high=points[2]), reason=reason)
+    return Part(
+        name=name, of=of, points=Interval(low=points[0], middle=points[1], high=points[2]), reason=reason
+    )
 
 
 def _demand(demand: Interval, market: Market, home: Market) -> Part:
@@ -180,12 +180,17 @@ def _bid_value(
 
     Carried to another market by its purchasing factor.
     """
-    known = [i for i, row in enumerate(rows) if row.bid_low_minor is not None and row.bid_high_minor is not None]
+    known = [
+        i for i, row in enumerate(rows) if row.bid_low_minor is not None and row.bid_high_minor is not None
+    ]
     factor = market.purchasing_factor / home.purchasing_factor
     cheap = [_eur(rows[i], rows[i].bid_low_minor or 0) * factor for i in known]
     dear = [_eur(rows[i], rows[i].bid_high_minor or 0) * factor for i in known]
     weights_low, weights_high = [low[i] for i in known], [high[i] for i in known]
-    least, most = smallest_mean(cheap, weights_low, weights_high), largest_mean(dear, weights_low, weights_high)
+    least, most = (
+        smallest_mean(cheap, weights_low, weights_high),
+        largest_mean(dear, weights_low, weights_high),
+    )
     if least is None or most is None:
         return _part("bid value", Interval(low=0, middle=0.3, high=1), "no bids in the export")
     bids = interval(least, math.sqrt(max(least, 0.001) * max(most, 0.001)), most)
@@ -197,15 +202,13 @@ def _bid_value(
 def _eur(row: KeywordRow, minor: int) -> float:
     if row.currency not in EUR_PER_UNIT:
         raise InvalidInput(
-            f"{row.place}: bids are in {row.currency[:8]!r}, for which there is no reference rate: export in one of "
-            f"{', '.join(sorted(EUR_PER_UNIT))}"
+            f"{row.place}: bids are in {row.currency[:8]!r}, for which there is no reference rate: export in "
+            f"one of {', '.join(sorted(EUR_PER_UNIT))}"
         )
     return minor / 10 ** exponent(row.currency) * EUR_PER_UNIT[row.currency]
 
 
-def _intent(
-    analysis: Result, low: Sequence[float], middle: Sequence[float], high: Sequence[float]
-) -> Part:
+def _intent(analysis: Result, low: Sequence[float], middle: Sequence[float], high: Sequence[float]) -> Part:
     """What the searches are worth by their intent; rules and model apart give the bounds."""
     opinions = [
         [_worth(p) for p in (found.combined, found.by_rule, found.by_model) if p is not None]
@@ -224,7 +227,7 @@ def _intent(
 
 
 def _worth(probabilities: Probabilities) -> float:
-    return sum(p * worth for p, worth in zip(probabilities, INTENT_WORTH, strict=True))
+    return sum((p * worth for p, worth in zip(probabilities, INTENT_WORTH, strict=True)), 0.0)
 
 
 def _breadth(
@@ -235,7 +238,9 @@ def _breadth(
     if top is None:
         return _part("breadth", Interval(low=0, middle=0, high=1), "no searches")
     share = Interval(low=1 - top.high, middle=1 - top.middle, high=1 - top.low)
-    return _part("breadth", share, f"the largest of {len(rows)} keywords has {top.middle:.0%} of the searches")
+    return _part(
+        "breadth", share, f"the largest of {len(rows)} keywords has {top.middle:.0%} of the searches"
+    )
 
 
 def _mapped(values: Interval, function: Callable[[float], float]) -> Interval:

@@ -22,21 +22,28 @@ from worker.models.protocol import Scored, ScoreItem
 RULES: dict[str, str] = {
     "navigational": r"""
         login|log in|sign in|iniciar sesion|acceder|area cliente|area privada|sede electronica|app|telefono
-        |contacto|\.com|\.es|www|ikea|leroy merlin|amazon|decathlon|carrefour|mercadona|lidl|aldi|el corte ingles
+        |contacto|\.com|\.es|www|ikea|leroy merlin|amazon|decathlon|carrefour|mercadona|lidl|aldi
+        |el corte ingles
         |mediamarkt|zara|wallapop|milanuncios|idealista|booking|airbnb|youtube|facebook|instagram|ebay""",
     "informational": r"""
-        que es|que son|que significa|como|por que|cuando|cuanto|cuanta|cuantos|cuantas|donde|quien|para que sirve
-        |beneficios|propiedades|ventajas|desventajas|diferencia|diferencias|significado|requisitos|normativa|ley
-        |multa|obligatorio|obligatoria|es obligatorio|recetas?|ejercicios|ideas|calendario|rutas|medidas|plantilla
+        que es|que son|que significa|como|por que|cuando|cuanto|cuanta|cuantos|cuantas|donde|quien
+        |para que sirve
+        |beneficios|propiedades|ventajas|desventajas|diferencia|diferencias|significado|requisitos
+        |normativa|ley
+        |multa|obligatorio|obligatoria|es obligatorio|recetas?|ejercicios|ideas|calendario|rutas|medidas
+        |plantilla
         |tutorial|guia|consejos|sintomas|historia|tipos de|sueldo|cada cuanto|subvencion|subvenciones|carnet
-        |what|how|why|when|where|who|guide|tutorial|tips|meaning|benefits|difference|requirements|processing time
+        |what|how|why|when|where|who|guide|tutorial|tips|meaning|benefits|difference|requirements
+        |processing time
         |was ist|wie|warum|anleitung|qu est ce|comment|pourquoi|cos e|come|perche|o que e|porque""",
     "transactional": r"""
         comprar?|compra|presupuestos?|contratar|alquiler|alquilar|reservar?|reserva|pedir|solicitar|ofertas?
-        |barat[oa]s?|descuento|cupon|tiendas?|a domicilio|cerca de mi|suscripcion|suscribirse|matricula|instalar
+        |barat[oa]s?|descuento|cupon|tiendas?|a domicilio|cerca de mi|suscripcion|suscribirse|matricula
+        |instalar
         |instalacion|instalador|en venta|segunda mano|envio|kit|cursos?|clases|gratis|descargar
         |buy|order|book|hire|rental|rent|cheap|deal|coupon|discount|shop|near me|for sale|lawyer|download|free
-        |kaufen|bestellen|mieten|gunstig|acheter|louer|reserver|pas cher|comprare|noleggio|prenotare|alugar""",
+        |kaufen|bestellen|mieten|gunstig|acheter|louer|reserver|pas cher|comprare|noleggio|prenotare
+        |alugar""",
     "commercial": r"""
         mejor|mejores|opiniones|opinion|comparativa|comparar|comparador|vs|alternativas?|precios?|tarifas?
         |recomendad[oa]s?|ranking|marcas|empresas?|fabricantes|profesional

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Protocol, Sequence
+from typing import Protocol
 
 from worker.models.protocol import GenerateItem, ScoreItem
 from worker.models.wire import DescribeReply, EmbedReply, GenerateReply, ScoreReply
@@ -25,3 +26,8 @@ class Backend(Protocol):
     def chat_prompt(self, messages: Sequence[tuple[str, str]]) -> str: ...
 
     def describe(self) -> DescribeReply: ...
+
+    @property
+    def prefix_cache_bytes(self) -> int:
+        """Memory in which computed prefixes are kept."""
+        ...

@@ -101,7 +101,8 @@ class CausalModel:
         logit = (hidden.float() * weight).sum(dim=-1)
         if getattr(self._head, "bias", None) is not None:
             logit = logit + self._head.bias[tokens].float()
-        return logit
+        result: torch.Tensor = logit
+        return result
 
     def prefix(self, tokens: Tokens) -> tuple[KeyValues, int]:
         """Keys and values of a shared prefix, and how many of its tokens had to be computed."""

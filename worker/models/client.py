@@ -5,9 +5,9 @@ from __future__ import annotations
 import http.client
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Sequence, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -117,19 +117,14 @@ class ModelClient:
         return self._post("/chat_prompt", request, ChatPromptReply).prompt
 
     def describe(self, model: str) -> dict[str, str]:
-        return self._describe(DescribeRequest(model=model))
-
-    def describe_embedding(self, model: str) -> dict[str, str]:
-        """``describe`` where "" means the default embedding model."""
-        return self._describe(DescribeRequest(model=model, purpose="embedding"))
+        answer: dict[str, str] = self._post(
+            "/describe", DescribeRequest(model=model), DescribeReply
+        ).model_dump()
+        return answer
 
     def health(self) -> Health:
         """The server's state and counters, waiting for it as for any request."""
         return self._exchange("GET", "/health", "", Health)
-
-    def _describe(self, request: DescribeRequest) -> dict[str, str]:
-        answer: dict[str, str] = self._post("/describe", request, DescribeReply).model_dump()
-        return answer
 
     def _post(self, path: str, request: Record, reply: type[Reply]) -> Reply:
         return self._exchange("POST", path, request.model_dump_json(), reply)
@@ -139,9 +134,7 @@ class ModelClient:
         pause_s, deaths = _FIRST_PAUSE_S, 0
         while True:
             try:
-                status, answer = exchange(
-                    self._socket_path, method, path, body, timeout_s=self._timeout_s
-                )
+                status, answer = exchange(self._socket_path, method, path, body, timeout_s=self._timeout_s)
                 return _read(path, status, answer, reply)
             except TimeoutError as error:
                 raise TransientFailure(

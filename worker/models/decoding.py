@@ -103,7 +103,7 @@ class DecodeQueue:
                 if not self._rows:
                     return
                 self._step()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, only its culprit fails
             self._recover(error)
 
     def _admit(self) -> None:
@@ -176,7 +176,7 @@ class DecodeQueue:
         rows = self._rows[start:]
         tokens = choose_tokens(self._model.logits(states), [row.draw() for row in rows])
         gone = []
-        for place, (row, token) in enumerate(zip(rows, tokens)):
+        for place, (row, token) in enumerate(zip(rows, tokens, strict=True)):
             result = row.take(token)
             if result is not None:
                 row.unit.finish(result, prompt_tokens=len(row.prompt), generated_tokens=result.tokens)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Sequence, TypeVar
+from typing import TypeVar
 
 from worker.models.protocol import Generated, GenerateItem, Scored, ScoreItem, Usage
 from worker.models.wire import DescribeReply, EmbedReply, GenerateReply, ScoreReply
@@ -45,6 +46,10 @@ class FakeBackend:
         return DescribeReply(
             model="fake:", sha256=hashlib.sha256(b"fake:").hexdigest(), dtype="none", device="none"
         )
+
+    @property
+    def prefix_cache_bytes(self) -> int:
+        return 0
 
 
 def _done(reply: Reply) -> Future[Reply]:

@@ -70,9 +70,7 @@ class Unit(Generic[Task, Result]):
         self._seconds += seconds
 
     def finish(self, result: Result, *, prompt_tokens: int, generated_tokens: int = 0) -> None:
-        usage = Usage(
-            prompt_tokens=prompt_tokens, generated_tokens=generated_tokens, seconds=self._seconds
-        )
+        usage = Usage(prompt_tokens=prompt_tokens, generated_tokens=generated_tokens, seconds=self._seconds)
         self._job.finish(self._index, result, usage)
 
     def fail(self, error: HandlerError) -> None:
@@ -90,7 +88,7 @@ def run_isolated(
     """
     try:
         compute(units)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, only its culprit fails
         if is_out_of_memory(error):
             free_memory()
         if len(units) == 1:

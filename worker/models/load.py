@@ -70,7 +70,7 @@ def load_causal(folder: Path, placement: Placement) -> CausalModel:
         local_files_only=True,
         attn_implementation=attention.NAME,
     )
-    model = model.to(placement.device).eval()
+    model = _placed(model, placement)
     context_tokens = int(model.config.get_text_config().max_position_embeddings)
     budget = GPU_BUDGET if placement.device.type == "cuda" else CPU_BUDGET
     return CausalModel(model, Text(tokenizer, context_tokens), budget)
@@ -85,7 +85,7 @@ def load_sentence(folder: Path, placement: Placement) -> SentenceModel:
     limits = _settings(folder / "sentence_bert_config.json")
     max_tokens = int(limits.get("max_seq_length", model.config.max_position_embeddings))
     return SentenceModel(
-        model.to(placement.device).eval(),
+        _placed(model, placement),
         tokenizer,
         max_tokens=max_tokens,
         pooling=_pooling(folder),
@@ -101,8 +101,7 @@ def load(folder: Path, placement: Placement) -> CausalModel | SentenceModel:
         return load_sentence(folder, placement)
     except (OSError, ValueError, KeyError) as error:
         raise PermanentFailure(
-            f"the model in {folder} could not be loaded with transformers {transformers.__version__}: "
-            f"{error}"
+            f"the model in {folder} could not be loaded with transformers {transformers.__version__}: {error}"
         ) from error
 
 
@@ -112,7 +111,7 @@ def download(name: str) -> ModelFiles:
 
     try:
         folder = snapshot_download(name, allow_patterns=["*.safetensors", "*.json", "*.txt", "*.model"])
-    except Exception as error:  # the hub's client raises many kinds, of several libraries
+    except Exception as error:
         raise PermanentFailure(
             f"the model {name} is not in this machine's Hugging Face cache and could not be fetched "
             f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}): "
@@ -120,6 +119,10 @@ def download(name: str) -> ModelFiles:
             "folder and give that folder's path"
         ) from error
     return folder_files(Path(folder))
+
+
+def _placed(model: Any, placement: Placement) -> Any:
+    return model.to(placement.device).eval()
 
 
 def _convert(gguf: Path, target: Path) -> None:

@@ -19,9 +19,9 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
-from typing import Any, Sequence, TypeVar
+from typing import Any, TypeVar
 
 from tasks.errors import HandlerError, PermanentFailure
 from worker.models.chatml import is_chat, read_chat, write_chat
@@ -86,9 +86,11 @@ class OpenAIBackend:
             model=self._reference.text, sha256="unknown", dtype="unknown", device=self._endpoint.base_url
         )
 
-    def _start(
-        self, tasks: Sequence[Task], call: Callable[[Task], tuple[Result, Usage]]
-    ) -> Job[Result]:
+    @property
+    def prefix_cache_bytes(self) -> int:
+        return 0
+
+    def _start(self, tasks: Sequence[Task], call: Callable[[Task], tuple[Result, Usage]]) -> Job[Result]:
         job: Job[Result] = Job(len(tasks))
 
         def run(index: int, task: Task) -> None:
@@ -104,9 +106,7 @@ class OpenAIBackend:
                 job.fail(self._strange(error))
                 return
             elapsed_s = time.perf_counter() - started_at_s
-            self._counters.add(
-                prompt_tokens=usage.prompt_tokens, generated_tokens=usage.generated_tokens
-            )
+            self._counters.add(prompt_tokens=usage.prompt_tokens, generated_tokens=usage.generated_tokens)
             job.finish(index, result, usage.model_copy(update={"seconds": elapsed_s}))
 
         for index, task in enumerate(tasks):
@@ -201,7 +201,7 @@ class OpenAIBackend:
 def echoed_logprobs(answer: dict[str, Any], start: int, stop: int) -> list[float]:
     """Log-probabilities of the echoed tokens that begin at characters ``start`` to ``stop``."""
     told = answer["choices"][0].get("logprobs") or {}
-    pairs = zip(told.get("text_offset") or [], told.get("token_logprobs") or [])
+    pairs = zip(told.get("text_offset") or [], told.get("token_logprobs") or [], strict=True)
     return [float(value) for offset, value in pairs if start <= offset < stop and value is not None]
 
 

@@ -47,7 +47,7 @@ class Endpoint:
             except (requests.ConnectionError, requests.Timeout) as error:
                 problem = type(error).__name__
                 continue
-            if response.status_code == 429 or response.status_code >= 500 and response.status_code != 501:
+            if _is_passing(response.status_code):
                 problem = f"status {response.status_code}"
                 pause_s = max(pause_s, _asked_pause_s(response))
                 continue
@@ -85,6 +85,11 @@ class Endpoint:
         if not isinstance(answer, dict):
             raise PermanentFailure(f"{self.base_url}{path} did not answer a JSON object: {said}")
         return answer
+
+
+def _is_passing(status: int) -> bool:
+    """Whether the same request may succeed later. 501 (not implemented) will not change."""
+    return status == 429 or (status >= 500 and status != 501)
 
 
 def _asked_pause_s(response: requests.Response) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 Tokens = tuple[int, ...]
@@ -47,7 +48,7 @@ def share_prefixes(prompts: Sequence[Tokens], kept: Sequence[Tokens] = ()) -> li
     everything = [*prompts, *kept]
     order = sorted(range(len(everything)), key=lambda index: everything[index])
     ranked = [everything[index] for index in order]
-    gaps = [common_prefix(one, other) for one, other in zip(ranked, ranked[1:])]
+    gaps = [common_prefix(one, other) for one, other in itertools.pairwise(ranked)]
     groups: list[Group] = []
     _best(_Range(ranked, order, gaps, len(prompts)), 0, len(order), 0, groups)
     covered = {member for group in groups for member in group.members}
@@ -85,7 +86,7 @@ def _best(space: _Range, start: int, stop: int, depth: int, found: list[Group]) 
     if gaps and depth < _MAX_DEPTH:
         lowest = min(gaps)
         cuts = [start + offset + 1 for offset, gap in enumerate(gaps) if gap == lowest]
-        for one, other in zip([start, *cuts], [*cuts, stop]):
+        for one, other in itertools.pairwise([start, *cuts, stop]):
             apart += _best(space, one, other, depth + 1, finer)
     if shared and together > 0 and together >= apart:
         found.append(Group(shared, tuple(members)))

@@ -5,7 +5,8 @@ Every message is JSON on the wire between a handler (in a Celery child) and the 
 
 from __future__ import annotations
 
-from typing import Protocol, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from pydantic import Field
 
@@ -84,10 +85,6 @@ class Models(Protocol):
 
     def describe(self, model: str) -> dict[str, str]:
         """``{"model", "sha256", "dtype", "device"}`` of what answers, for the step's record."""
-        ...
-
-    def describe_embedding(self, model: str) -> dict[str, str]:
-        """``describe`` where "" means the default sentence model."""
         ...
 
     @property

@@ -93,7 +93,7 @@ class ScoreQueue:
             prefix_hits=int(hit),
             prefix_misses=int(not hit),
         )
-        for unit, logprobs in zip(units, results):
+        for unit, logprobs in zip(units, results, strict=True):
             unit.charge(elapsed_s / len(units))
             lengths = tuple(len(choice) for choice in unit.task.choices)
             unit.finish(Scored(logprobs=logprobs, tokens=lengths), prompt_tokens=unit.task.tokens)
@@ -133,6 +133,6 @@ class EmbedQueue:
         self._counters.add(
             busy_s=elapsed_s, prompt_tokens=tokens, computed_tokens=tokens, padding_tokens=padding
         )
-        for unit, vector in zip(units, vectors):
+        for unit, vector in zip(units, vectors, strict=True):
             unit.charge(elapsed_s / len(units))
             unit.finish(vector, prompt_tokens=len(unit.task))

@@ -82,6 +82,4 @@ def _openai(text: str, rest: str) -> ModelReference:
             "a model reference must not carry a password, for it is recorded and logged: put the key "
             "into the environment variable D8_OPENAI_API_KEY and write the URL without it"
         )
-    return ModelReference(
-        text=text, kind=ReferenceKind.OPENAI, target=url.rstrip("/"), remote_model=model
-    )
+    return ModelReference(text=text, kind=ReferenceKind.OPENAI, target=url.rstrip("/"), remote_model=model)

@@ -84,6 +84,11 @@ class Registry:
         with self._lock:
             return tuple(self._backends)
 
+    def prefix_cache_bytes(self) -> int:
+        """Memory in which all loaded models keep computed prefixes."""
+        with self._lock:
+            return sum(backend.prefix_cache_bytes for backend, _ in self._backends.values())
+
     def stop(self) -> None:
         """End the computing thread, if there is one."""
         self._calls.shutdown(wait=False, cancel_futures=True)

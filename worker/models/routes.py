@@ -7,7 +7,7 @@ import contextlib
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -96,7 +96,7 @@ class _Routes:
         return endpoint
 
     async def health(self, _: Request) -> Health:
-        stats = self._counters.snapshot(self._registry.loaded())
+        stats = self._counters.snapshot(self._registry.loaded(), self._registry.prefix_cache_bytes())
         return Health(protocol=PROTOCOL, pid=os.getpid(), stats=stats)
 
     async def score(self, request: Request) -> Record:
@@ -132,9 +132,7 @@ class _Routes:
 
     async def describe(self, request: Request) -> Record:
         message = await _read(request, DescribeRequest)
-        return await run_in_threadpool(
-            lambda: self._registry.backend(message.model, message.purpose).describe()
-        )
+        return await run_in_threadpool(lambda: self._registry.backend(message.model, "text").describe())
 
     async def _work(self, request: Request, items: int, start: Callable[[], Future[Reply]]) -> Reply:
         """Start work and await it; drop it when the client hangs up."""
@@ -143,7 +141,8 @@ class _Routes:
         try:
             # Finding the backend may load a model, and starting cuts texts into tokens.
             answer = asyncio.wrap_future(await run_in_threadpool(start))
-            await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+            both: set[asyncio.Future[Any]] = {answer, gone}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
                 answer.cancel()
                 raise PermanentFailure("the client hung up before its request was answered")

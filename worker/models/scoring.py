@@ -8,6 +8,7 @@ prefix nor prompt is computed twice, and a choice of one token costs nothing but
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -52,7 +53,7 @@ def lay_out(task: ScoreTask, prefix_tokens: int) -> _Row:
     end_of_prompt = len(suffix) - 1
     for choice_index, choice in enumerate(task.choices):
         row.targets.append((end_of_prompt, choice[0], choice_index))
-        for offset, (token, following) in enumerate(zip(choice, choice[1:])):
+        for offset, (token, following) in enumerate(itertools.pairwise(choice)):
             row.targets.append((len(row.tokens), following, choice_index))
             row.tokens.append(token)
             row.segments.append(choice_index + 1)

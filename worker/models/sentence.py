@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -20,9 +21,7 @@ class SentenceModel:
         new_tokens: rows x longest row of one forward pass.
     """
 
-    def __init__(
-        self, model: Any, tokenizer: Any, *, max_tokens: int, pooling: str, new_tokens: int
-    ) -> None:
+    def __init__(self, model: Any, tokenizer: Any, *, max_tokens: int, pooling: str, new_tokens: int) -> None:
         self.model = model
         self.device: torch.device = model.device
         self.dtype: torch.dtype = model.dtype

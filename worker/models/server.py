@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parse_reference(reference)
         _serve(options)
     except (D8Error, HandlerError) as error:
-        print(f"model server: {error}", file=sys.stderr)
+        sys.stderr.write(f"model server: {error}\n")
         return getattr(error, "exit_code", InvalidInput.exit_code)
     return 0
 

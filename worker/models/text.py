@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import threading
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from tasks.errors import PermanentFailure
 from worker.models.plan import Tokens
@@ -63,7 +64,7 @@ class Text:
                 return str(
                     self._tokenizer.apply_chat_template(pairs, tokenize=False, add_generation_prompt=True)
                 )
-            except Exception as error:  # a template is a program of the model's maker
+            except Exception as error:
                 raise PermanentFailure(
                     f"the model's chat template refuses these roles "
                     f"({', '.join(role for role, _ in messages)}): {error}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Sequence
 
 from tasks.errors import PermanentFailure
 from worker.models.causal import CausalModel
@@ -57,6 +57,10 @@ class CausalBackend:
     def describe(self) -> DescribeReply:
         return self._description
 
+    @property
+    def prefix_cache_bytes(self) -> int:
+        return self._model.prefixes.bytes
+
     def _score_task(self, number: int, item: ScoreItem) -> ScoreTask:
         text = self._model.text
         prompt = text.prompt(item.prompt)
@@ -67,7 +71,9 @@ class CausalBackend:
 
     def _generate_task(self, number: int, item: GenerateItem) -> GenerateTask:
         prompt = self._model.text.prompt(item.prompt)
-        self._model.text.check_length(len(prompt) + 1, f"item {number} to generate (with its first new token)")
+        self._model.text.check_length(
+            len(prompt) + 1, f"item {number} to generate (with its first new token)"
+        )
         return GenerateTask(prompt, item)
 
 
@@ -102,6 +108,10 @@ class SentenceBackend:
 
     def describe(self) -> DescribeReply:
         return self._description
+
+    @property
+    def prefix_cache_bytes(self) -> int:
+        return 0
 
     def _refusal(self, wish: str) -> PermanentFailure:
         return PermanentFailure(

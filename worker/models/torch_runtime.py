@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -29,7 +30,7 @@ class TorchRuntime:
     ) -> None:
         if threads:
             torch.set_num_threads(threads)
-        transformers_logging.disable_progress_bar()
+        _quiet()
         self.engine = Engine()
         self._cache_folder = cache_folder
         self._counters = counters
@@ -55,6 +56,12 @@ class TorchRuntime:
         if isinstance(model, CausalModel):
             return CausalBackend(model, description, self.engine, self._counters)
         return SentenceBackend(model, description, self.engine, self._counters)
+
+
+def _quiet() -> None:
+    """No progress bars in the log."""
+    disable: Callable[[], None] = transformers_logging.disable_progress_bar
+    disable()
 
 
 def _device_name(device: torch.device) -> str:

@@ -64,9 +64,8 @@ class ChatPromptReply(Record):
 
 
 class DescribeRequest(Record):
+    #: "" is the default text model.
     model: str
-    #: What the model would be used for, where "" stands for the worker's default.
-    purpose: Literal["text", "embedding"] = "text"
 
 
 class DescribeReply(Record):
