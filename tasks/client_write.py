@@ -1,4 +1,4 @@
-"""``client.write``: the copywriter fills slots: chooses a phrasing, or writes one that passes the fact check."""
+"""``client.write``: fills the site's texts: chooses a phrasing, or writes one that passes the fact check."""
 
 from __future__ import annotations
 

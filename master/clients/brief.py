@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from master.clients import values
 from master.clients.hostile import find_hostile_character
 from master.clients.yaml_tree import Path, Tree, read_tree
-from tasks.client_brief import Brief, Contact, Hours, Page, Question, Service
+from tasks.client_brief import Brief, Contact, Hours, Page, Question
 from tasks.errors import InvalidInput
 
 #: What the file may say, by the place it may say it in.
@@ -46,8 +46,10 @@ def parse_brief(data: bytes, source: str = "brief.yaml") -> Brief:
     tree = read_tree(data, source)
     if not isinstance(tree.value, dict):
         kind = "a list" if isinstance(tree.value, list) else "a single text"
-        raise InvalidInput(f"{source}:1: a brief is keys and values (name: ..., city: ...), this is {kind}: "
-                           f"compare it with examples/brief.yaml")
+        raise InvalidInput(
+            f"{source}:1: a brief is keys and values (name: ..., city: ...), this is {kind}: "
+            f"compare it with examples/brief.yaml"
+        )
     problems = _Problems(tree)
     cleaned = _clean(tree.value, (), problems)
     if not problems.found:
@@ -57,7 +59,9 @@ def parse_brief(data: bytes, source: str = "brief.yaml") -> Brief:
             return Brief.model_validate(cleaned)
         except ValidationError as error:
             for fault in error.errors():
-                problems.add(tuple(fault["loc"]), _explain(fault["type"], fault["msg"], fault.get("ctx") or {}))
+                problems.add(
+                    tuple(fault["loc"]), _explain(fault["type"], fault["msg"], fault.get("ctx") or {})
+                )
     raise InvalidInput(problems.paragraph())
 
 
@@ -128,12 +132,17 @@ def _convert_values(brief: dict[str, Any], problems: _Problems) -> None:
             _convert_one(holder, place[-1], path, convert, problems)
     currency = str(brief.get("currency", "EUR"))
     for index, service in enumerate(brief.get("services", [])):
-        _convert_one(service, "price", ("services", index, "price"),
-                     lambda text: values.price_minor(text, currency), problems)
+        _convert_one(
+            service,
+            "price",
+            ("services", index, "price"),
+            lambda text: values.price_minor(text, currency),
+            problems,
+        )
         if "price" in service:
             service["price_minor"] = service.pop("price")
     if "colors" in brief:
-        colors = {index: text for index, text in enumerate(brief["colors"])}
+        colors = dict(enumerate(brief["colors"]))
         for index in colors:
             _convert_one(colors, index, ("colors", index), values.color, problems)
         brief["colors"] = list(colors.values())

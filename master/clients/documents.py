@@ -1,4 +1,4 @@
-"""The project's papers: executive summary, quality report, log. Markdown; every text from outside is escaped."""
+"""The project's papers: executive summary, quality report, log. Texts from outside are escaped."""
 
 from __future__ import annotations
 
@@ -17,18 +17,24 @@ def executive_summary(brief: Brief, discovery: Discovery, draft: Draft, sentence
     say = SUMMARY_WORDS[brief.language]
     checks = draft.build.review.checks
     lines = [
-        f"# {md(brief.name)}", "",
-        md(sentences["summary.opening"]), "",
-        f"**{say['message']}:** {md(draft.texts['hero.headline'])}. {md(draft.texts['hero.lead'])}", "",
-        f"## {say['what']}", "",
+        f"# {md(brief.name)}",
+        "",
+        md(sentences["summary.opening"]),
+        "",
+        f"**{say['message']}:** {md(draft.texts['hero.headline'])}. {md(draft.texts['hero.lead'])}",
+        "",
+        f"## {say['what']}",
+        "",
         f"- {say['pages']}: {len(brief.pages)} ({', '.join(say['page.' + page] for page in brief.pages)})",
         f"- {say['button']}: {md(draft.texts['hero.action'])}",
         f"- {say['first']}: {say['need.' + discovery.need]}",
         f"- {say['look']}: {md(draft.styled.look.palette)}, {draft.styled.look.typeface.value}, "
         f"{draft.styled.look.shape.value}",
         f"- {say['weight']}: {draft.build.bytes / 1024:.0f} KiB, {draft.build.files} {say['files']}",
-        f"- {say['checks']}: {sum(check.passed for check in checks)}/{len(checks)}", "",
-        f"## {say['services']}", "",
+        f"- {say['checks']}: {sum(check.passed for check in checks)}/{len(checks)}",
+        "",
+        f"## {say['services']}",
+        "",
     ]
     lines += [f"- {md(service.name)}" for service in brief.services]
     remarks = [*discovery.examined.conflicts, *discovery.examined.gaps]
@@ -42,9 +48,12 @@ def quality_report(project: str, brief: Brief, review: Review, reworks: Sequence
     """Every check with what was found."""
     passed = sum(check.passed for check in review.checks)
     lines = [
-        f"# Quality report: {md(brief.name)}", "",
-        f"Project `{project}`. {passed} of {len(review.checks)} checks passed.", "",
-        "| check | result | found |", "| --- | --- | --- |",
+        f"# Quality report: {md(brief.name)}",
+        "",
+        f"Project `{project}`. {passed} of {len(review.checks)} checks passed.",
+        "",
+        "| check | result | found |",
+        "| --- | --- | --- |",
     ]
     lines += [
         f"| {check.name.value} | {'passed' if check.passed else '**failed**'} | {md(check.detail)} |"
@@ -59,8 +68,12 @@ def quality_report(project: str, brief: Brief, review: Review, reworks: Sequence
 def quality_data(project: str, review: Review) -> str:
     """The same for programs."""
     checks = [check.model_dump(mode="json") for check in review.checks]
-    return json.dumps({"project": project, "passed": not review.failed, "checks": checks},
-                      ensure_ascii=False, indent=2) + "\n"
+    return (
+        json.dumps(
+            {"project": project, "passed": not review.failed, "checks": checks}, ensure_ascii=False, indent=2
+        )
+        + "\n"
+    )
 
 
 def project_log(project: str, brief: Brief, entries: Sequence[Entry]) -> str:

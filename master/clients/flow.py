@@ -18,8 +18,8 @@ from sqlalchemy import Connection
 
 from master.clients import documents
 from master.clients.folder import place_folder, read_site
-from master.clients.project import Directions, Discovery, Draft, Entry
-from master.clients.rework import Area, areas_of, areas_of_checks
+from master.clients.project import Directions, Discovery, Draft, Entry, Kept, keep
+from master.clients.rework import areas_of, areas_of_checks
 from master.clients.stages import Stages
 from master.clients.states import ClientState
 from master.clients.store import get_brief, move_client, note_client, resume_client
@@ -76,12 +76,11 @@ class _Delivery:
     def run(self) -> dict[str, Any]:
         self._context.progress(0.02, "discovery")
         discovery = self._stages.discover()
-        directions, draft, redo = Directions(), None, frozenset(Area)
+        directions, kept, reason = Directions(), Kept(), ""
         for number in range(1, _ROUNDS + 1):
             self._context.progress(0.2 + 0.4 * (number - 1), f"making draft {number}")
-            directions, draft = self._make_reviewed(discovery, directions, draft, redo)
-            failed = draft.build.review.failed
-            if failed:
+            directions, draft = self._make_reviewed(discovery, directions, kept)
+            if draft.build.review.failed:
                 return _fail(self._context, self._id, _review_reason(draft.build.review))
             decision = self._ask(discovery, draft, number)
             if decision.approved:
@@ -89,26 +88,32 @@ class _Delivery:
             reason = decision.note.strip() or "no reason was given"
             self._tell("quality", "owner", f"{decision.state} draft {number}: {reason}")
             if decision.state != "rejected":
-                return _fail(self._context, self._id, f"the request to approve the content {decision.state}: nobody "
-                                                      f"approved draft {number}")
+                return _fail(
+                    self._context,
+                    self._id,
+                    f"the request to approve the content {decision.state}: nobody approved draft {number}",
+                )
             redo = areas_of(reason)
-            self._sent_back.append(f"draft {number}, by the owner: {reason} "
-                                   f"(made again: {', '.join(sorted(redo))})")
-            directions = directions.again(redo, draft, note=reason, generate=True)
+            self._sent_back.append(
+                f"draft {number}, by the owner: {reason} (made again: {', '.join(sorted(redo))})"
+            )
+            directions, kept = directions.again(redo, draft, note=reason, generate=True), keep(draft, redo)
         return _fail(self._context, self._id, f"rejected {_ROUNDS} times; the last reason: {reason}")
 
     def _make_reviewed(
-        self, discovery: Discovery, directions: Directions, draft: Draft | None, redo: frozenset[Area]
+        self, discovery: Discovery, directions: Directions, kept: Kept
     ) -> tuple[Directions, Draft]:
         """A draft, made again once if its review fails."""
-        draft = self._stages.make(discovery, directions, draft, redo)
+        draft = self._stages.make(discovery, directions, kept)
         failed = draft.build.review.failed
         if not failed:
             return directions, draft
         redo = areas_of_checks(failed)
-        self._sent_back.append(f"build {directions.build}, by the reviewer: {_review_reason(draft.build.review)}")
+        self._sent_back.append(
+            f"build {directions.build}, by the reviewer: {_review_reason(draft.build.review)}"
+        )
         directions = directions.again(redo, draft, note="", generate=False)
-        return directions, self._stages.make(discovery, directions, draft, redo)
+        return directions, self._stages.make(discovery, directions, keep(draft, redo))
 
     def _ask(self, discovery: Discovery, draft: Draft, number: int) -> Decision:
         files = self._papers(discovery, draft)
@@ -125,18 +130,28 @@ class _Delivery:
         self._context.progress(0.55 + 0.35 * (number - 1), f"draft {number} waits for approval")
         checks = draft.build.review.checks
         tried = [f"{len(checks)} quality checks, all passed", *self._sent_back]
-        return self._context.ask(f"approval:{number}", Question(
-            type=ApprovalType.CONTENT_APPROVAL,
-            title=f"Publish the website of {self._brief.name}?"[:200],
-            reason=f"Draft {number} of {_ROUNDS} is ready in {folder}/{DRAFT}/index.html. Approving publishes it; "
-                   + ("rejecting it with a reason has it made again once." if number < _ROUNDS
-                      else "this was its rework: rejecting it ends the project."),
-            tried="; ".join(tried)[:4000],
-            evidence={
-                "project": client_id, "folder": folder, "site": draft.build.site_sha256,
-                "headline": draft.texts["hero.headline"], "pages": ", ".join(self._brief.pages),
-            },
-        ))
+        return self._context.ask(
+            f"approval:{number}",
+            Question(
+                type=ApprovalType.CONTENT_APPROVAL,
+                title=f"Publish the website of {self._brief.name}?"[:200],
+                reason=f"Draft {number} of {_ROUNDS} is ready in {folder}/{DRAFT}/index.html. Approving publishes "
+                "it; "
+                + (
+                    "rejecting it with a reason has it made again once."
+                    if number < _ROUNDS
+                    else "this was its rework: rejecting it ends the project."
+                ),
+                tried="; ".join(tried)[:4000],
+                evidence={
+                    "project": client_id,
+                    "folder": folder,
+                    "site": draft.build.site_sha256,
+                    "headline": draft.texts["hero.headline"],
+                    "pages": ", ".join(self._brief.pages),
+                },
+            ),
+        )
 
     def _publish(self, discovery: Discovery, draft: Draft, decision: Decision) -> dict[str, Any]:
         by = decision.by or "the owner"
@@ -150,8 +165,14 @@ class _Delivery:
             # Repeated after a crash, both halves find their work done: the folder holds these very files.
             folder = str(place_folder(root, client_id, files))
             resume_client(connection, client_id, utc_now())
-            move_client(connection, client_id, ClientState.COMPLETED, utc_now(), note=f"approved by {by}",
-                        folder=folder)
+            move_client(
+                connection,
+                client_id,
+                ClientState.COMPLETED,
+                utc_now(),
+                note=f"approved by {by}",
+                folder=folder,
+            )
             return folder
 
         folder = self._context.act("published", publish)
@@ -163,7 +184,8 @@ class _Delivery:
         review = draft.build.review
         texts = {
             "executive-summary.md": documents.executive_summary(
-                self._brief, discovery, draft, self._summary_sentences()),
+                self._brief, discovery, draft, self._stages.summary_sentences()
+            ),
             "quality-report.md": documents.quality_report(self._id, self._brief, review, self._sent_back),
             "quality-report.json": documents.quality_data(self._id, review),
             "log.md": documents.project_log(self._id, self._brief, self._log),

@@ -38,7 +38,9 @@ def read_site(data: bytes) -> dict[str, bytes]:
                     files[member.filename] = stream.read(MAX_FILE_BYTES + 1)
                 total += len(files[member.filename])
                 if len(files[member.filename]) > MAX_FILE_BYTES or total > MAX_SITE_BYTES:
-                    raise InvalidInput(_refusal(f"{member.filename!r} makes it larger than {MAX_SITE_BYTES:,} bytes"))
+                    raise InvalidInput(
+                        _refusal(f"{member.filename!r} makes it larger than {MAX_SITE_BYTES:,} bytes")
+                    )
             return files
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise InvalidInput(_refusal(f"it is not a readable zip ({error})")) from None
@@ -54,7 +56,9 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
             raise InvalidInput(_refusal(f"the name {name[:80]!r} is not a plain relative path"))
         if mode and not stat.S_ISREG(mode):
             raise InvalidInput(_refusal(f"{name!r} is not a regular file"))
-        if name in seen or any(name.startswith(other + "/") or other.startswith(name + "/") for other in seen):
+        if name in seen or any(
+            name.startswith(other + "/") or other.startswith(name + "/") for other in seen
+        ):
             raise InvalidInput(_refusal(f"{name!r} is there twice"))
         if member.file_size > MAX_FILE_BYTES:
             raise InvalidInput(_refusal(f"{name!r} has {member.file_size:,} bytes, over {MAX_FILE_BYTES:,}"))
@@ -88,8 +92,8 @@ def place_folder(root: Path, project: str, files: Mapping[str, bytes]) -> Path:
         _remove(new)
     except OSError as error:
         raise Unhealthy(
-            f"the project cannot be written to {target} ({error.strerror or error}): check that the disk has space "
-            f"and that this user may write there, then retry the run; the folder is as it was before"
+            f"the project cannot be written to {target} ({error.strerror or error}): check that the disk "
+            f"has space and that this user may write there, then retry the run; the folder is as it was before"
         ) from error
     return target
 

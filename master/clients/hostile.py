@@ -21,12 +21,14 @@ def find_hostile_character(text: str) -> Hostile | None:
     for index, character in enumerate(text):
         kind = unicodedata.category(character)
         harmless = (
-            kind[0] not in "C" and kind not in ("Zl", "Zp")
+            (kind[0] not in "C" and kind not in ("Zl", "Zp"))
             or character in _ALLOWED_CONTROLS
             or character in _ALLOWED_FORMATS
         )
         if not harmless:
             name = unicodedata.name(character, "a control character")
-            return Hostile(line=text.count("\n", 0, index) + 1,
-                           what=f"the invisible character U+{ord(character):04X} ({name.lower()}) is not allowed")
+            return Hostile(
+                line=text.count("\n", 0, index) + 1,
+                what=f"the invisible character U+{ord(character):04X} ({name.lower()}) is not allowed",
+            )
     return None

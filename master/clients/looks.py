@@ -67,12 +67,21 @@ def assemble_look(labels: dict[str, str], motif: Motif, brief: Brief) -> Look:
         palette = PALETTES[labels["palette"]]
         accent, neutral = palette.accent, palette.neutral
     return Look(
-        palette=labels["palette"], accent=accent, neutral=neutral, typeface=Typeface(labels["typeface"]),
-        shape=Shape(labels["shape"]), motif=motif,
+        palette=labels["palette"],
+        accent=accent,
+        neutral=neutral,
+        typeface=Typeface(labels["typeface"]),
+        shape=Shape(labels["shape"]),
+        motif=motif,
     )
 
 
-def _point(name: str, question: str, options: dict[str, str], avoid: dict[str, tuple[str, ...]]) -> DecisionPoint:
+def _point(
+    name: str, question: str, options: dict[str, str], avoid: dict[str, tuple[str, ...]]
+) -> DecisionPoint:
     left = {label: text for label, text in options.items() if label not in avoid.get(name, ())} or options
-    return DecisionPoint(name=name, question=question + ":",
-                         options=tuple(Option(label=label, text=text) for label, text in left.items()))
+    return DecisionPoint(
+        name=name,
+        question=question + ":",
+        options=tuple(Option(label=label, text=text) for label, text in left.items()),
+    )

@@ -18,10 +18,14 @@ _ORDERS = {
     "place-first": (Section.VISIT, Section.SERVICES, Section.ABOUT),
 }
 _SECTION_WORDS = {
-    Section.SERVICES: "what is on offer", Section.ABOUT: "who we are", Section.VISIT: "where and when",
+    Section.SERVICES: "what is on offer",
+    Section.ABOUT: "who we are",
+    Section.VISIT: "where and when",
 }
 _ACTION_WORDS = {
-    Action.CALL: "call us", Action.WRITE: "write to us", Action.VISIT: "come and visit us",
+    Action.CALL: "call us",
+    Action.WRITE: "write to us",
+    Action.VISIT: "come and visit us",
     Action.SERVICES: "see what is on offer",
 }
 
@@ -47,10 +51,16 @@ def research_decisions(brief: Brief) -> tuple[DecisionPoint, ...]:
     if not brief.contact.address and not brief.hours:
         needs.pop("place")
     return (
-        DecisionPoint(name="kit", question="The trade of this business is:",
-                      options=tuple(Option(label=kit, text=DESCRIPTIONS[kit]) for kit in named)),
-        DecisionPoint(name="need", question="A visitor of its website first wants to know:",
-                      options=tuple(Option(label=label, text=text) for label, text in needs.items())),
+        DecisionPoint(
+            name="kit",
+            question="The trade of this business is:",
+            options=tuple(Option(label=kit, text=DESCRIPTIONS[kit]) for kit in named),
+        ),
+        DecisionPoint(
+            name="need",
+            question="A visitor of its website first wants to know:",
+            options=tuple(Option(label=label, text=text) for label, text in needs.items()),
+        ),
     )
 
 
@@ -65,18 +75,25 @@ def strategy_decisions(brief: Brief, avoid: dict[str, tuple[str, ...]]) -> tuple
     actions = [action for action, allowed in possible.items() if allowed] or [Action.SERVICES]
     left = [action for action in actions if action not in avoid.get("action", ())] or actions
     return (
-        DecisionPoint(name="action", question="The main button of its website says:",
-                      options=tuple(Option(label=action, text=_ACTION_WORDS[action]) for action in left)),
+        DecisionPoint(
+            name="action",
+            question="The main button of its website says:",
+            options=tuple(Option(label=action, text=_ACTION_WORDS[action]) for action in left),
+        ),
     )
 
 
 def structure_decisions(avoid: dict[str, tuple[str, ...]]) -> tuple[DecisionPoint, ...]:
     """The order of the home page's sections."""
-    left = {label: order for label, order in _ORDERS.items() if label not in avoid.get("order", ())} or _ORDERS
+    left = {
+        label: order for label, order in _ORDERS.items() if label not in avoid.get("order", ())
+    } or _ORDERS
     return (
-        DecisionPoint(name="order", question="Below its title the home page shows, in this order:",
-                      options=tuple(Option(label=label, text=_in_words(order))
-                                    for label, order in left.items())),
+        DecisionPoint(
+            name="order",
+            question="Below its title the home page shows, in this order:",
+            options=tuple(Option(label=label, text=_in_words(order)) for label, order in left.items()),
+        ),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from master.clients.rework import Area, Direction
 from tasks.client_choose import Result as Choices
 from tasks.client_examine import Result as Examined
@@ -67,10 +69,27 @@ class Draft(Record):
         return self.texts
 
 
+class Kept(Record):
+    """The parts of a draft that the next one takes over; None is made anew."""
+
+    plan: Plan | None = None
+    styled: Styled | None = None
+    words: Written | None = None
+
+
+def keep(draft: Draft, redo: frozenset[Area]) -> Kept:
+    """All but the areas that are sent back. New words come with a new plan, too."""
+    return Kept(
+        plan=None if Area.PLAN in redo else draft.plan,
+        styled=None if Area.LOOK in redo else draft.styled,
+        words=None if redo & {Area.WORDS, Area.PLAN} else draft.words,
+    )
+
+
 class Directions(Record):
     """How each area is to be made, and how often the site was built."""
 
-    areas: dict[Area, Direction] = {area: Direction() for area in Area}
+    areas: dict[Area, Direction] = Field(default_factory=lambda: {area: Direction() for area in Area})
     build: int = 1
 
     def again(self, wanted: frozenset[Area], draft: Draft, *, note: str, generate: bool) -> Directions:
@@ -78,11 +97,12 @@ class Directions(Record):
         redone = wanted | ({Area.WORDS} if Area.PLAN in wanted else frozenset())
         areas = {}
         for area, direction in self.areas.items():
-            if area in redone:
-                # Words that only follow a new plan need not avoid what they said before.
-                chosen = draft.chosen(area) if area in wanted else {}
-                direction = direction.again(chosen, note).model_copy(update={"generate": generate})
-            areas[area] = direction
+            if area not in redone:
+                areas[area] = direction
+                continue
+            # Words that only follow a new plan need not avoid what they said before.
+            chosen = draft.chosen(area) if area in wanted else {}
+            areas[area] = direction.again(chosen, note).model_copy(update={"generate": generate})
         return Directions(areas=areas, build=self.build + 1)
 
 
@@ -95,7 +115,11 @@ def explain_choices(choices: Choices) -> str:
     parts = []
     for choice in choices.choices:
         ranked = sorted(choice.scores, reverse=True)
-        how = f"by likelihood, {ranked[0]:+.2f} against {ranked[1]:+.2f}" if len(ranked) > 1 else "the only option"
+        how = (
+            f"by likelihood, {ranked[0]:+.2f} against {ranked[1]:+.2f}"
+            if len(ranked) > 1
+            else "the only option"
+        )
         parts.append(f"{choice.name}: {choice.label} ({how})")
     return "; ".join(parts)
 

@@ -7,6 +7,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from pydantic import Field
+
 from tasks.client_review import Check, CheckName
 from tasks.record import Record
 
@@ -25,26 +27,37 @@ class Direction(Record):
     #: The owner's words, for the prompts.
     note: str = ""
     #: Decision or slot -> what was chosen before and is not wanted again.
-    avoid: dict[str, tuple[str, ...]] = {}
+    avoid: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     #: Whether the model may write texts of its own.
     generate: bool = True
 
     def again(self, chosen: dict[str, str], note: str) -> Direction:
         """Make it anew, differently."""
         avoid = {name: (*self.avoid.get(name, ()), label) for name, label in chosen.items()}
-        return self.model_copy(update={
-            "version": self.version + 1, "note": note[:1000], "avoid": {**self.avoid, **avoid},
-        })
+        return self.model_copy(
+            update={
+                "version": self.version + 1,
+                "note": note[:1000],
+                "avoid": {**self.avoid, **avoid},
+            }
+        )
 
 
 #: Beginnings of words (no accents) in an owner's reason, and the area that they are about.
 _HINTS = {
-    Area.LOOK: "color colour palet diseno design fuente font letra tipograf imagen image foto photo picture dibujo "
-               "drawing logo aspecto look oscur claro dark light bright estilo style feo ugly visual",
-    Area.WORDS: "texto text copy palabra word redac wording frase sentence tono tone titulo title titular headline "
-                "escrit written lenguaje language mensaje message eslogan slogan suena sound",
-    Area.PLAN: "orden order estructura structure seccion section primero first arriba top abajo bottom boton button "
-               "menu portada antes before",
+    Area.LOOK: (
+        "color colour palet diseno design fuente font letra tipograf imagen image foto photo "
+        "picture dibujo drawing logo aspecto look oscur claro dark light bright estilo style feo "
+        "ugly visual"
+    ),
+    Area.WORDS: (
+        "texto text copy palabra word redac wording frase sentence tono tone titulo title titular "
+        "headline escrit written lenguaje language mensaje message eslogan slogan suena sound"
+    ),
+    Area.PLAN: (
+        "orden order estructura structure seccion section primero first arriba top abajo bottom "
+        "boton button menu portada antes before"
+    ),
 }
 
 
@@ -52,7 +65,9 @@ def areas_of(reason: str) -> frozenset[Area]:
     """The areas that an owner's reason speaks of; look and words when it names none."""
     plain = unicodedata.normalize("NFKD", reason.lower()).encode("ascii", "ignore").decode("ascii")
     words = re.findall(r"[a-z]+", plain)
-    named = {area for area, stems in _HINTS.items() if any(word.startswith(tuple(stems.split())) for word in words)}
+    named = {
+        area for area, stems in _HINTS.items() if any(word.startswith(tuple(stems.split())) for word in words)
+    }
     return frozenset(named or {Area.LOOK, Area.WORDS})
 
 

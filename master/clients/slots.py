@@ -36,8 +36,12 @@ def site_slots(brief: Brief, kit: Kit, action: Action, avoid: dict[str, tuple[st
     }
     asked = {SlotName.LEAD: asks["lead"], SlotName.ABOUT_INTRO: asks["about.intro"]}
     return tuple(
-        Slot(name=name, candidates=_without(candidates, avoid.get(name, ())), ask=asked.get(name, ""),
-             max_chars=_LEAD_CHARACTERS)
+        Slot(
+            name=name,
+            candidates=_without(candidates, avoid.get(name, ())),
+            ask=asked.get(name, ""),
+            max_chars=_LEAD_CHARACTERS,
+        )
         for name, candidates in wanted.items()
     )
 
@@ -54,14 +58,20 @@ def _phrases(brief: Brief, key: str) -> tuple[str, ...]:
     phrases = PHRASES[brief.language][REGISTERS[brief.tone]][key]
     if not brief.hours:
         # A phrase that speaks of opening hours needs some.
-        phrases = tuple(phrase for phrase in phrases if not re.search("horario|opening hours", phrase)) or phrases
+        phrases = (
+            tuple(phrase for phrase in phrases if not re.search("horario|opening hours", phrase)) or phrases
+        )
     return tuple(_fill(brief, phrase) for phrase in phrases)
 
 
 def _fill(brief: Brief, phrase: str) -> str:
     sector = brief.sector
-    return phrase.format(name=brief.name, city=brief.city, sector=sector[:1].lower() + sector[1:],
-                         Sector=sector[:1].upper() + sector[1:])
+    return phrase.format(
+        name=brief.name,
+        city=brief.city,
+        sector=sector[:1].lower() + sector[1:],
+        Sector=sector[:1].upper() + sector[1:],
+    )
 
 
 def _leads(brief: Brief) -> tuple[str, ...]:
@@ -88,7 +98,7 @@ _SUMMARY = {
             "Esta es la propuesta de web para {name}, hecha solo con lo que dice su brief.",
         ),
         "summary.closing": (
-            "Para publicar basta con aprobar la solicitud; si algo no encaja, se rehace una vez con el motivo.",
+            "Al aprobar la solicitud se publica; si algo no encaja, se rehace una vez con el motivo.",
             "Queda pendiente su aprobación. Si se rechaza con un motivo, se rehace una vez.",
         ),
     },

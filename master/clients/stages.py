@@ -20,6 +20,7 @@ from master.clients.project import (
     Discovery,
     Draft,
     Entry,
+    Kept,
     Plan,
     Styled,
     explain_choices,
@@ -44,120 +45,201 @@ class Stages:
         self._context = context
         self._brief = brief
         self._tell = tell
+        self._summary_handle: Handle[client_write.Result] | None = None
+        self._summarized = False
 
     def discover(self) -> Discovery:
         """Discovery: the analyst reads, the researcher asks who comes and why."""
         facts = self._context.start(
             "discovery:analyst:facts", client_examine.TASK, client_examine.Request(brief=self._brief)
         )
-        audience = self._choose("discovery:researcher:audience", "researcher", research_decisions(self._brief))
-        self._context.settle([facts])
-        self._context.settle([audience])
+        audience = self._choose(
+            "discovery:researcher:audience", "researcher", research_decisions(self._brief)
+        )
         examined, choices = facts.result(), audience.result()
         labels = labels_of(choices)
         remarks = len(examined.gaps) + len(examined.conflicts)
-        self._note("discovery", "analyst",
-                   f"{len(examined.facts.numbers)} numbers and {len(examined.facts.prices)} prices may be stated; "
-                   f"{remarks} remarks on the brief")
+        self._note(
+            "discovery",
+            "analyst",
+            f"{len(examined.facts.numbers)} numbers and {len(examined.facts.prices)} prices may be stated; "
+            f"{remarks} remarks on the brief",
+        )
         self._note("discovery", "researcher", explain_choices(choices))
         return Discovery(examined=examined, kit=labels["kit"], need=labels["need"])
 
-    def make(
-        self, discovery: Discovery, directions: Directions, previous: Draft | None, redo: frozenset[Area]
-    ) -> Draft:
-        """Strategy, design, build and quality. Areas outside ``redo`` stay as they were before."""
-        plan = previous.plan if previous and Area.PLAN not in redo else self._plan(
-            discovery, directions.areas[Area.PLAN])
-        styled, words = self._design(discovery, plan, directions, previous, redo)
-        return Draft(plan=plan, styled=styled, words=words, build=self._build(plan, styled, words, directions.build))
+    def make(self, discovery: Discovery, directions: Directions, kept: Kept) -> Draft:
+        """Strategy, design, build and quality, all but what is kept of the draft before."""
+        plan = kept.plan or self._plan(discovery, directions.areas[Area.PLAN])
+        style = self._ask_look(discovery, directions.areas[Area.LOOK], kept.styled)
+        write = self._ask_words(discovery, plan, directions.areas[Area.WORDS], kept.words)
+        # Both were asked for before either is waited for.
+        styled, words = style(), write()
+        return Draft(
+            plan=plan, styled=styled, words=words, build=self._build(plan, styled, words, directions.build)
+        )
 
-    def summarize(self) -> Handle[client_write.Result]:
-        """Quality: the strategist's own sentences of the executive summary. Does not wait."""
-        return self._context.start("quality:strategist:summary", client_write.TASK, client_write.Request(
-            role="strategist", brief=self._brief, slots=summary_slots(self._brief),
-            model=self._context.settings.model,
-        ))
+    def summary_sentences(self) -> dict[str, str]:
+        """Quality: the strategist's sentences for the executive summary."""
+        words = self._summary().result()
+        if not self._summarized:
+            self._summarized = True
+            self._note("quality", "strategist", "executive summary: " + explain_words(words))
+        return {text.name: text.text for text in words.texts}
+
+    def _summary(self) -> Handle[client_write.Result]:
+        """Asked for once in each pass, whoever needs it first."""
+        if self._summary_handle is None:
+            self._summary_handle = self._context.start(
+                "quality:strategist:summary",
+                client_write.TASK,
+                client_write.Request(
+                    role="strategist",
+                    brief=self._brief,
+                    slots=summary_slots(self._brief),
+                    model=self._context.settings.model,
+                ),
+            )
+        return self._summary_handle
 
     def _plan(self, discovery: Discovery, direction: Direction) -> Plan:
         """Strategy: the strategist picks the invitation, the architect the order of the home page."""
         suffix = f"v{direction.version}"
-        message = self._choose(f"strategy:strategist:message:{suffix}", "strategist",
-                               strategy_decisions(self._brief, direction.avoid), direction.note)
+        message = self._choose(
+            f"strategy:strategist:message:{suffix}",
+            "strategist",
+            strategy_decisions(self._brief, direction.avoid),
+            direction.note,
+        )
         structure = self._choose(
-            f"strategy:architect:structure:{suffix}", "architect", structure_decisions(direction.avoid),
-            direction.note, f"Visitors first want to know {NEEDS[discovery.need]}.",
+            f"strategy:architect:structure:{suffix}",
+            "architect",
+            structure_decisions(direction.avoid),
+            direction.note,
+            f"Visitors first want to know {NEEDS[discovery.need]}.",
         )
         invitation, order = self._context.gather([message, structure])
         self._note("strategy", "strategist", explain_choices(invitation))
         self._note("strategy", "architect", explain_choices(order))
         label = labels_of(order)["order"]
-        return Plan(action=Action(labels_of(invitation)["action"]), order=label,
-                    sections=ordered_sections(self._brief, label))
+        return Plan(
+            action=Action(labels_of(invitation)["action"]),
+            order=label,
+            sections=ordered_sections(self._brief, label),
+        )
 
-    def _design(
-        self, discovery: Discovery, plan: Plan, directions: Directions, previous: Draft | None,
-        redo: frozenset[Area],
-    ) -> tuple[Styled, client_write.Result]:
-        """Design: look and words side by side; then the drawings, which need the look."""
-        look_way, words_way = directions.areas[Area.LOOK], directions.areas[Area.WORDS]
-        look = None if previous and Area.LOOK not in redo else self._choose(
-            f"design:designer:look:v{look_way.version}", "designer",
-            look_decisions(self._brief, look_way.avoid), look_way.note)
-        # A new plan comes with new words.
-        keeps_words = previous is not None and not redo & {Area.WORDS, Area.PLAN}
-        words = None if keeps_words else self._write(discovery, plan, words_way)
-        styled = previous.styled if previous and look is None else None
-        if look is not None:
-            styled = self._style(look, Kit(discovery.kit), look_way.version)
-        text = previous.words if previous and words is None else None
-        if words is not None:
-            text = words.result()
-            self._note("design", "copywriter", explain_words(text))
-        assert styled is not None and text is not None
-        return styled, text
+    def _ask_look(self, discovery: Discovery, way: Direction, kept: Styled | None) -> Callable[[], Styled]:
+        """Design: the designer's choices, and the drawings that need them."""
+        if kept is not None:
+            return lambda: kept
+        handle = self._choose(
+            f"design:designer:look:v{way.version}",
+            "designer",
+            look_decisions(self._brief, way.avoid),
+            way.note,
+        )
+        return lambda: self._style(handle.result(), Kit(discovery.kit), way.version)
 
-    def _style(self, handle: Handle[client_choose.Result], kit: Kit, version: int) -> Styled:
-        choices = handle.result()
+    def _style(self, choices: client_choose.Result, kit: Kit, version: int) -> Styled:
         labels = labels_of(choices)
         look = assemble_look(labels, MOTIFS[kit], self._brief)
-        drawn = self._context.call(f"build:designer:artwork:v{version}", client_draw.TASK, client_draw.Request(
-            name=self._brief.name, look=look, seed=self._context.random("artwork").randrange(2**31) + version,
-        ))
+        drawn = self._context.call(
+            f"build:designer:artwork:v{version}",
+            client_draw.TASK,
+            client_draw.Request(
+                name=self._brief.name,
+                look=look,
+                seed=self._context.random(f"artwork:{version}").randrange(2**31),
+            ),
+        )
         self._note("design", "designer", explain_choices(choices))
-        self._note("build", "designer", f"logo, favicon and a hero picture with the motif {look.motif.value!r}")
+        self._note(
+            "build", "designer", f"logo, favicon and a hero picture with the motif {look.motif.value!r}"
+        )
         return Styled(labels=labels, look=look, artwork=drawn.artwork)
 
-    def _write(self, discovery: Discovery, plan: Plan, way: Direction) -> Handle[client_write.Result]:
-        return self._context.start(f"design:copywriter:words:v{way.version}", client_write.TASK, client_write.Request(
-            role="copywriter", brief=self._brief, note=way.note,
-            slots=site_slots(self._brief, Kit(discovery.kit), plan.action, way.avoid),
-            samples=_SAMPLES if way.generate else 0, seed=way.version * 1000, model=self._context.settings.model,
-        ))
+    def _ask_words(
+        self, discovery: Discovery, plan: Plan, way: Direction, kept: client_write.Result | None
+    ) -> Callable[[], client_write.Result]:
+        """Design: the copywriter's texts."""
+        if kept is not None:
+            return lambda: kept
+        handle = self._context.start(
+            f"design:copywriter:words:v{way.version}",
+            client_write.TASK,
+            client_write.Request(
+                role="copywriter",
+                brief=self._brief,
+                note=way.note,
+                slots=site_slots(self._brief, Kit(discovery.kit), plan.action, way.avoid),
+                samples=_SAMPLES if way.generate else 0,
+                seed=way.version * 1000,
+                model=self._context.settings.model,
+            ),
+        )
+
+        def finish() -> client_write.Result:
+            words = handle.result()
+            self._note("design", "copywriter", explain_words(words))
+            return words
+
+        return finish
 
     def _build(self, plan: Plan, styled: Styled, words: client_write.Result, number: int) -> Build:
         """Build and quality: the developer renders, the reviewer checks."""
-        built = self._context.call(f"build:developer:site:b{number}", client_build.TASK, client_build.Request(
-            brief=self._brief, look=styled.look, artwork=styled.artwork, sections=plan.sections, action=plan.action,
-            texts={text.name: text.text for text in words.texts},
-        ))
+        built = self._context.call(
+            f"build:developer:site:b{number}",
+            client_build.TASK,
+            client_build.Request(
+                brief=self._brief,
+                look=styled.look,
+                artwork=styled.artwork,
+                sections=plan.sections,
+                action=plan.action,
+                texts={text.name: text.text for text in words.texts},
+            ),
+        )
         total = sum(file.bytes for file in built.files)
-        self._note("build", "developer", f"{len(built.files)} files, {total / 1024:.0f} KiB, "
-                                         f"artifact {built.site_sha256[:12]}")
-        review = self._context.call(f"quality:reviewer:review:b{number}", client_review.TASK, client_review.Request(
-            brief=self._brief, site_sha256=built.site_sha256,
-        ))
+        self._note(
+            "build",
+            "developer",
+            f"{len(built.files)} files, {total / 1024:.0f} KiB, artifact {built.site_sha256[:12]}",
+        )
+        checking = self._context.start(
+            f"quality:reviewer:review:b{number}",
+            client_review.TASK,
+            client_review.Request(brief=self._brief, site_sha256=built.site_sha256),
+        )
+        self._summary()
+        review = checking.result()
         failed = "; ".join(f"{check.name.value}: {check.detail}" for check in review.failed)
-        self._note("quality", "reviewer", f"{len(review.checks) - len(review.failed)} of {len(review.checks)} checks "
-                                          f"passed" + (f". Failed: {failed}" if failed else ""))
+        self._note(
+            "quality",
+            "reviewer",
+            f"{len(review.checks) - len(review.failed)} of {len(review.checks)} checks "
+            f"passed" + (f". Failed: {failed}" if failed else ""),
+        )
         return Build(site_sha256=built.site_sha256, files=len(built.files), bytes=total, review=review)
 
     def _choose(
-        self, key: str, role: str, decisions: tuple[client_choose.DecisionPoint, ...], note: str = "", *more: str
+        self,
+        key: str,
+        role: str,
+        decisions: tuple[client_choose.DecisionPoint, ...],
+        note: str = "",
+        *more: str,
     ) -> Handle[client_choose.Result]:
-        return self._context.start(key, client_choose.TASK, client_choose.Request(
-            role=role, about=describe_business(self._brief, *more), note=note, decisions=decisions,
-            model=self._context.settings.model,
-        ))
+        return self._context.start(
+            key,
+            client_choose.TASK,
+            client_choose.Request(
+                role=role,
+                about=describe_business(self._brief, *more),
+                note=note,
+                decisions=decisions,
+                model=self._context.settings.model,
+            ),
+        )
 
     def _note(self, phase: str, role: str, text: str) -> None:
         self._tell(Entry(phase=phase, role=role, text=text))

@@ -47,18 +47,35 @@ def add_client(
 ) -> Added:
     """Put a client on the list as ``pending``. The same brief twice is one client, unless ``again``."""
     digest = brief_digest(brief)
-    latest = connection.execute(
-        select(*_COLUMNS).where(clients.c.brief_sha256 == digest).order_by(clients.c.ordinal.desc()).limit(1)
-    ).mappings().first()
+    latest = (
+        connection.execute(
+            select(*_COLUMNS)
+            .where(clients.c.brief_sha256 == digest)
+            .order_by(clients.c.ordinal.desc())
+            .limit(1)
+        )
+        .mappings()
+        .first()
+    )
     if latest is not None and not again:
         return Added(client=_client(latest), new=False)
     ordinal = 1 if latest is None else latest["ordinal"] + 1
     identity = project_id(brief.name, digest, ordinal)
-    connection.execute(insert(clients).values(
-        id=identity, name=brief.name, state=ClientState.PENDING.value, note="", source=source[:200],
-        brief=brief.model_dump(mode="json"), brief_sha256=digest, ordinal=ordinal, run_id="", folder="",
-        created_at=now,
-    ))
+    connection.execute(
+        insert(clients).values(
+            id=identity,
+            name=brief.name,
+            state=ClientState.PENDING.value,
+            note="",
+            source=source[:200],
+            brief=brief.model_dump(mode="json"),
+            brief_sha256=digest,
+            ordinal=ordinal,
+            run_id="",
+            folder="",
+            created_at=now,
+        )
+    )
     return Added(client=get_client(connection, identity), new=True)
 
 
@@ -91,7 +108,12 @@ def get_brief(connection: Connection, client_id: str) -> Brief:
 
 
 def move_client(
-    connection: Connection, client_id: str, new: ClientState, now: datetime.datetime, *, note: str = "",
+    connection: Connection,
+    client_id: str,
+    new: ClientState,
+    now: datetime.datetime,
+    *,
+    note: str = "",
     folder: str = "",
 ) -> None:
     """Move a client to a new state; a move that is not allowed raises ``MoveNotAllowed``.

@@ -50,7 +50,9 @@ def days(text: str) -> list[Day]:
         ends = [end for end in re.split(r"\s*(?:-|–|\bto\b|\ba\b|\bal\b)\s*", part) if end]
         unknown = [end for end in ends if end not in _DAY_OF]
         if unknown or not 1 <= len(ends) <= 2:
-            raise ValueError(f"{(unknown or [text])[0][:40]!r} is not a day: write mon-fri, sat, or lunes a viernes")
+            raise ValueError(
+                f"{(unknown or [text])[0][:40]!r} is not a day: write mon-fri, sat, or lunes a viernes"
+            )
         first, last = WEEK.index(_DAY_OF[ends[0]]), WEEK.index(_DAY_OF[ends[-1]])
         span = range(first, last + 1) if first <= last else [*range(first, 7), *range(last + 1)]
         found += [WEEK[index] for index in span]
@@ -70,13 +72,15 @@ def color(text: str) -> str:
     """``"#A33"`` or ``"#AA3333"`` as ``#aa3333``."""
     match = re.fullmatch(r"#?([0-9a-fA-F]{6}|[0-9a-fA-F]{3})", text.strip())
     if match is None:
-        raise ValueError(f"{text[:40]!r} is not a color: write it as \"#a6432d\", between quotes")
+        raise ValueError(f'{text[:40]!r} is not a color: write it as "#a6432d", between quotes')
     digits = match[1].lower()
     return "#" + (digits if len(digits) == 6 else "".join(digit * 2 for digit in digits))
 
 
 def email(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+", text):
+    if not re.fullmatch(
+        r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+", text
+    ):
         raise ValueError(f"{text[:60]!r} is not an e-mail address")
     return text
 
@@ -98,8 +102,10 @@ def domain(text: str) -> str:
 def business_name(text: str) -> str:
     """A name is shown in titles, messages and folder names: no markup and no path in it."""
     if re.search(r"[<>\\\x00]|\.\.|^[/~.]", text):
-        raise ValueError(f"{text[:40]!r} looks like markup or a path, not like the name of a business: "
-                         f"leave out '<', '>', '\\', '..' and a leading '/'")
+        raise ValueError(
+            f"{text[:40]!r} looks like markup or a path, not like the name of a business: "
+            f"leave out '<', '>', '\\', '..' and a leading '/'"
+        )
     if not any(character.isalnum() for character in text):
         raise ValueError(f"{text[:40]!r} has no letter or digit")
     return text

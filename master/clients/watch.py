@@ -30,9 +30,15 @@ def take_pending(connection: Connection, start_run: StartRun, *, now: datetime.d
     Two watchers at once take each client once: the update counts only for the one that finds it
     still pending, and the run is created in the same transaction, under the client's own key.
     """
-    pending = connection.execute(
-        select(clients.c.id).where(clients.c.state == ClientState.PENDING.value).order_by(clients.c.created_at)
-    ).scalars().all()
+    pending = (
+        connection.execute(
+            select(clients.c.id)
+            .where(clients.c.state == ClientState.PENDING.value)
+            .order_by(clients.c.created_at)
+        )
+        .scalars()
+        .all()
+    )
     taken = []
     for client_id in pending:
         changed = connection.execute(
@@ -42,9 +48,7 @@ def take_pending(connection: Connection, start_run: StartRun, *, now: datetime.d
         )
         if changed.rowcount != 1:
             continue
-        run_id = start_run(
-            connection, FLOW, {"client_id": client_id}, idempotency_key=f"client:{client_id}"
-        )
+        run_id = start_run(connection, FLOW, {"client_id": client_id}, idempotency_key=f"client:{client_id}")
         connection.execute(update(clients).where(clients.c.id == client_id).values(run_id=run_id))
         taken.append(client_id)
     return taken
@@ -55,10 +59,17 @@ def close_orphans(connection: Connection, *, now: datetime.datetime) -> list[str
     rows = connection.execute(
         select(clients.c.id, clients.c.run_id, runs.c.state, runs.c.error)
         .join(runs, runs.c.id == clients.c.run_id)
-        .where(clients.c.state == ClientState.IN_PROGRESS.value,
-               runs.c.state.in_((RunState.FAILED, RunState.CANCELLED)))
+        .where(
+            clients.c.state == ClientState.IN_PROGRESS.value,
+            runs.c.state.in_((RunState.FAILED, RunState.CANCELLED)),
+        )
     ).all()
     for client_id, run_id, state, error in rows:
-        move_client(connection, client_id, ClientState.FAILED, now,
-                    note=f"its run {run_id} was {state}: {error or 'no reason was given'}")
+        move_client(
+            connection,
+            client_id,
+            ClientState.FAILED,
+            now,
+            note=f"its run {run_id} was {state}: {error or 'no reason was given'}",
+        )
     return [client_id for client_id, *_ in rows]

@@ -44,7 +44,9 @@ def read_tree(data: bytes, source: str) -> Tree:
     text = _decode(data, source)
     hostile = find_hostile_character(text)
     if hostile:
-        raise InvalidInput(f"{source}:{hostile.line}: {hostile.what}: retype that line in a plain text editor")
+        raise InvalidInput(
+            f"{source}:{hostile.line}: {hostile.what}: retype that line in a plain text editor"
+        )
     try:
         _refuse_tricks(text, source)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -52,11 +54,13 @@ def read_tree(data: bytes, source: str) -> Tree:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise InvalidInput(
-            f"{source}:{line}: this is not YAML ({error.problem or error.context}): check the indentation and "
-            f"the colons there, and put texts that contain ': ' or '#' between quotes"
+            f"{source}:{line}: this is not YAML ({error.problem or error.context}): check the indentation "
+            f"and the colons there, and put texts that contain ': ' or '#' between quotes"
         ) from None
     except yaml.YAMLError as error:
-        raise InvalidInput(f"{source}: this is not YAML ({error}): compare it with examples/brief.yaml") from None
+        raise InvalidInput(
+            f"{source}: this is not YAML ({error}): compare it with examples/brief.yaml"
+        ) from None
     if root is None:
         raise InvalidInput(f"{source} is empty: copy examples/brief.yaml and fill it in")
     lines: dict[Path, int] = {}
@@ -66,8 +70,8 @@ def read_tree(data: bytes, source: str) -> Tree:
 def _decode(data: bytes, source: str) -> str:
     if len(data) > MAX_BYTES:
         raise InvalidInput(
-            f"{source} has {len(data):,} bytes; a brief has {MAX_BYTES:,} at most: keep to the texts that should "
-            f"be on the site"
+            f"{source} has {len(data):,} bytes; a brief has {MAX_BYTES:,} at most: keep to the texts that "
+            f"should be on the site"
         )
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InvalidInput(f"{source} is encoded as UTF-16: save it as UTF-8")
@@ -87,13 +91,18 @@ def _refuse_tricks(text: str, source: str) -> None:
     """Look at the events only: they are lazy, so depth is known before anything deep is built."""
     depth = documents = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        tag = getattr(event, "tag", None)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise InvalidInput(f"{source}:{line}: anchors (&name) and aliases (*name) are not used in a brief: "
-                               f"write the text out, or between quotes")
-        if getattr(event, "tag", None):
-            raise InvalidInput(f"{source}:{line}: the tag {event.tag!r} is not used in a brief: remove it, or put "
-                               f"the text between quotes")
+            raise InvalidInput(
+                f"{source}:{line}: anchors (&name) and aliases (*name) are not used in a brief: "
+                f"write the text out, or between quotes"
+            )
+        if tag:
+            raise InvalidInput(
+                f"{source}:{line}: the tag {tag!r} is not used in a brief: remove it, or put "
+                f"the text between quotes"
+            )
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
@@ -103,8 +112,10 @@ def _refuse_tricks(text: str, source: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > MAX_DEPTH:
-            raise InvalidInput(f"{source}:{line}: nested {depth} levels deep; a brief needs 3: compare it with "
-                               f"examples/brief.yaml")
+            raise InvalidInput(
+                f"{source}:{line}: nested {depth} levels deep; a brief needs 3: compare it with "
+                f"examples/brief.yaml"
+            )
 
 
 def _convert(node: yaml.Node, path: Path, lines: dict[Path, int], source: str) -> Any:
@@ -116,13 +127,17 @@ def _convert(node: yaml.Node, path: Path, lines: dict[Path, int], source: str) -
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
-                raise InvalidInput(f"{source}:{line}: a key must be one word: compare it with examples/brief.yaml")
+                raise InvalidInput(
+                    f"{source}:{line}: a key must be one word: compare it with examples/brief.yaml"
+                )
             key = str(key_node.value)
             if key in mapping:
-                raise InvalidInput(f"{source}:{line}: the key {key[:40]!r} is there twice: remove one of them")
+                raise InvalidInput(
+                    f"{source}:{line}: the key {key[:40]!r} is there twice: remove one of them"
+                )
             mapping[key] = _convert(value_node, (*path, key), lines, source)
             lines[(*path, key)] = line
         return mapping
-    if node.value == "" and node.style is None:
+    if node.value == "" and isinstance(node, yaml.ScalarNode) and node.style is None:
         return None
     return str(node.value)

@@ -14,8 +14,10 @@ def handle(request: Request, context: Context) -> Result:
     def keep(name: str, drawing: str) -> str:
         return context.write_artifact(name, drawing.encode("utf-8"), _SVG)
 
-    return Result(artwork=Artwork(
-        logo_sha256=keep("logo.svg", draw_logo(request.name, request.look)),
-        hero_sha256=keep("hero.svg", draw_hero(request.look, request.seed)),
-        favicon_sha256=keep("favicon.svg", draw_favicon(request.name, request.look)),
-    ))
+    return Result(
+        artwork=Artwork(
+            logo_sha256=keep("logo.svg", draw_logo(request.name, request.look)),
+            hero_sha256=keep("hero.svg", draw_hero(request.look, request.seed)),
+            favicon_sha256=keep("favicon.svg", draw_favicon(request.name, request.look)),
+        )
+    )

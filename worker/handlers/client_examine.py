@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 from tasks.client_brief import Brief
 from tasks.client_examine import FactSheet, Remark, Request, Result
-from worker.handlers.client_site.facts import PHONE, WORD, brief_texts, digits, fold, known_facts, open_minutes
+from worker.handlers.client_site.facts import (
+    PHONE,
+    WORD,
+    brief_texts,
+    digits,
+    fold,
+    known_facts,
+    open_minutes,
+)
 from worker.handlers.context import Context
 
 
@@ -15,8 +23,10 @@ def handle(request: Request, context: Context) -> Result:
     context.progress(0.5, "facts listed")
     return Result(
         facts=FactSheet(
-            numbers=tuple(sorted(known.numbers)), emails=tuple(sorted(known.emails)),
-            phones=tuple(sorted(known.phones)), prices=known.prices,
+            numbers=tuple(sorted(known.numbers)),
+            emails=tuple(sorted(known.emails)),
+            phones=tuple(sorted(known.phones)),
+            prices=known.prices,
         ),
         gaps=tuple(_gaps(request.brief)),
         conflicts=tuple(_conflicts(request.brief)),

@@ -24,15 +24,21 @@ def handle(request: Request, context: Context) -> Result:
             open_slots.append(slot.name)
             ballots.append(Ballot(_question(slot, request.brief), answers))
     scores = weigh(context.models, request.model, about, ballots) if ballots else []
-    chosen = {name: ballot.answers[best(weights)]
-              for name, ballot, weights in zip(open_slots, ballots, scores, strict=True)}
+    chosen = {
+        name: ballot.answers[best(weights)]
+        for name, ballot, weights in zip(open_slots, ballots, scores, strict=True)
+    }
     texts = []
     for slot in request.slots:
         text = chosen.get(slot.name, slot.candidates[0])
-        texts.append(Written(
-            name=slot.name, text=text, source="template" if text in slot.candidates else "model",
-            refused=tuple(refused.get(slot.name, ())),
-        ))
+        texts.append(
+            Written(
+                name=slot.name,
+                text=text,
+                source="template" if text in slot.candidates else "model",
+                refused=tuple(refused.get(slot.name, ())),
+            )
+        )
     return Result(texts=tuple(texts))
 
 
@@ -61,15 +67,25 @@ def _generate(
     wanted = [slot for slot in request.slots if slot.ask and request.samples]
     items = [
         GenerateItem(
-            prompt=context.models.chat_prompt(request.model, [
-                ("system", f"You write for websites, in {_LANGUAGE_NAMES[request.brief.language]}. "
-                           "Use only what you are told. Invent nothing."),
-                ("user", f"{about}\n\n{slot.ask}"),
-            ]),
-            max_new_tokens=min(96, slot.max_chars // 2), temperature=0.7, top_p=0.9,
-            seed=request.seed + sample, stop=("\n",),
+            prompt=context.models.chat_prompt(
+                request.model,
+                [
+                    (
+                        "system",
+                        f"You write for websites, in {_LANGUAGE_NAMES[request.brief.language]}. "
+                        "Use only what you are told. Invent nothing.",
+                    ),
+                    ("user", f"{about}\n\n{slot.ask}"),
+                ],
+            ),
+            max_new_tokens=min(96, slot.max_chars // 2),
+            temperature=0.7,
+            top_p=0.9,
+            seed=request.seed + sample,
+            stop=("\n",),
         )
-        for slot in wanted for sample in range(request.samples)
+        for slot in wanted
+        for sample in range(request.samples)
     ]
     passed: dict[str, list[str]] = {}
     refused: dict[str, list[str]] = {}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import random
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -14,67 +12,14 @@ from worker.models.causal import CausalModel
 from worker.models.jobs import Unit, is_out_of_memory, to_failure
 from worker.models.kv import KeyValues, PastTokens
 from worker.models.plan import Tokens, fill_batches, share_prefixes
-from worker.models.protocol import Generated, GenerateItem
-from worker.models.sampling import Draw, choose_tokens
+from worker.models.protocol import Generated
+from worker.models.rows import GenerateTask, Row
+from worker.models.sampling import choose_tokens
 from worker.models.slots import Slots
 from worker.models.stats import Counters
 
 #: Decode steps between two looks at other work.
 STEPS_PER_TURN = 8
-
-
-@dataclasses.dataclass(frozen=True)
-class GenerateTask:
-    prompt: Tokens
-    item: GenerateItem
-
-
-class _Row:
-    """One request while it is being generated."""
-
-    def __init__(self, unit: Unit[GenerateTask, Generated], model: CausalModel) -> None:
-        task = unit.task
-        self.unit = unit
-        self.prompt = task.prompt
-        self.limit = min(task.item.max_new_tokens, model.text.context_tokens - len(task.prompt))
-        self.tokens: list[int] = []
-        self._item = task.item
-        self._model = model
-        self._random = random.Random(task.item.seed)
-
-    @property
-    def held_tokens(self) -> int:
-        return len(self.prompt) + self.limit
-
-    def draw(self) -> Draw:
-        item = self._item
-        uniform = self._random.random() if item.temperature > 0 else 0.0
-        return Draw(item.temperature, item.top_p, item.top_k, uniform)
-
-    def take(self, token: int) -> Generated | None:
-        """Add a token; the result once this was the last."""
-        if token in self._model.ends:
-            return self._result("stop")
-        self.tokens.append(token)
-        if self._item.stop and self._stopped():
-            return self._result("stop")
-        return self._result("length") if len(self.tokens) >= self.limit else None
-
-    def _stopped(self) -> bool:
-        # A token may end inside a stop string or a character, never span less than nothing: so many
-        # last tokens surely hold any stop string that this token completed.
-        longest = max(len(stop.encode()) for stop in self._item.stop)
-        recent = self._model.text.decode(self.tokens[-(longest + 8) :])
-        return any(stop in recent for stop in self._item.stop if stop)
-
-    def _result(self, finish: str) -> Generated:
-        text = self._model.text.decode(self.tokens)
-        cuts = [text.index(stop) for stop in self._item.stop if stop and stop in text]
-        return Generated(
-            text=text[: min(cuts)] if cuts else text,
-            tokens=len(self.tokens),
-            finish="stop" if cuts else finish,
-        )
 
 
 class DecodeQueue:
@@ -84,7 +29,7 @@ class DecodeQueue:
         self._model = model
         self._counters = counters
         self._waiting: deque[Unit[GenerateTask, Generated]] = deque()
-        self._rows: list[_Row] = []
+        self._rows: list[Row] = []
         self._slots = Slots()
         self._max_rows = model.budget.rows
 
@@ -112,12 +57,12 @@ class DecodeQueue:
         if not self._waiting or free < min(len(self._waiting), max(1, self._max_rows // 4)):
             return
         held = sum(row.held_tokens for row in self._rows)
-        arrivals: list[_Row] = []
+        arrivals: list[Row] = []
         while self._waiting and len(arrivals) < free:
             if self._waiting[0].dropped:
                 self._waiting.popleft()
                 continue
-            row = _Row(self._waiting[0], self._model)
+            row = Row(self._waiting[0], self._model)
             if (self._rows or arrivals) and held + row.held_tokens > self._model.budget.held_tokens:
                 break
             held += row.held_tokens
@@ -129,10 +74,10 @@ class DecodeQueue:
             self._rows = [*self._rows, *arrivals]
             self._prefill(before, arrivals)
 
-    def _prefill(self, before: int, arrivals: list[_Row]) -> None:
+    def _prefill(self, before: int, arrivals: list[Row]) -> None:
         started_at_s = time.perf_counter()
         joined: list[tuple[KeyValues, torch.Tensor]] = []
-        order: list[_Row] = []
+        order: list[Row] = []
         last: list[torch.Tensor] = []
         kept = self._model.prefixes.prefixes()
         for group in share_prefixes([row.prompt for row in arrivals], kept):
@@ -164,7 +109,7 @@ class DecodeQueue:
         self._charge(rows, started_at_s)
         self._choose(hidden[:, -1], 0)
 
-    def _charge(self, rows: Sequence[_Row], started_at_s: float) -> None:
+    def _charge(self, rows: Sequence[Row], started_at_s: float) -> None:
         elapsed_s = time.perf_counter() - started_at_s
         self._counters.add(busy_s=elapsed_s)
         for row in rows:

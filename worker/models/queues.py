@@ -9,7 +9,9 @@ from typing import Protocol
 
 from worker.models.causal import CausalModel
 from worker.models.jobs import Unit, run_isolated
-from worker.models.plan import Tokens, fill_batches, share_prefixes
+from worker.models.kv import KeyValues
+from worker.models.plain import plain_score
+from worker.models.plan import Group, Tokens, fill_batches, share_prefixes
 from worker.models.protocol import Scored
 from worker.models.scoring import ScoreTask, score_batch
 from worker.models.sentence import SentenceModel
@@ -65,7 +67,7 @@ class ScoreQueue:
         self._batches.clear()
         prompts = [unit.task.prompt for unit in waiting]
         ranked: list[tuple[int, int, list[ScoreUnit]]] = []
-        for group in share_prefixes(prompts, self._model.prefixes.prefixes()):
+        for group in self._groups(prompts):
             members = [waiting[index] for index in group.members]
             costs = [unit.task.tokens - group.prefix_tokens for unit in members]
             rows = max(1, min(self._model.budget.rows, self._rows_held(group.prefix_tokens)))
@@ -75,13 +77,23 @@ class ScoreQueue:
         ranked.sort(key=lambda batch: batch[0])
         self._batches.extend((prefix_tokens, units) for _, prefix_tokens, units in ranked)
 
+    def _score(self, past: KeyValues, tasks: Sequence[ScoreTask]) -> tuple[list[tuple[float, ...]], int]:
+        if self._model.shares:
+            return score_batch(self._model, past, tasks)
+        return [plain_score(self._model, task.prompt, task.choices) for task in tasks], 0
+
+    def _groups(self, prompts: Sequence[Tokens]) -> list[Group]:
+        if self._model.shares:
+            return share_prefixes(prompts, self._model.prefixes.prefixes())
+        return [Group(0, tuple(range(len(prompts))))]
+
     def _rows_held(self, prefix_tokens: int) -> int:
         return self._model.budget.held_tokens // max(1, prefix_tokens)
 
     def _compute(self, prefix_tokens: int, units: Sequence[ScoreUnit]) -> None:
         started_at_s = time.perf_counter()
         past, computed = self._model.prefix(units[0].task.prompt[:prefix_tokens])
-        results, padding = score_batch(self._model, past, [unit.task for unit in units])
+        results, padding = self._score(past, [unit.task for unit in units])
         elapsed_s = time.perf_counter() - started_at_s
         prompt_tokens = sum(unit.task.tokens for unit in units)
         hit = prefix_tokens > 0 and computed == 0

@@ -8,11 +8,13 @@ from concurrent.futures import Future
 
 from tasks.errors import PermanentFailure
 from worker.models.causal import CausalModel
-from worker.models.decoding import DecodeQueue, GenerateTask
+from worker.models.decoding import DecodeQueue
 from worker.models.engine import Engine
 from worker.models.jobs import Job, Unit, replied
+from worker.models.plain import PlainDecodeQueue
 from worker.models.protocol import Generated, GenerateItem, Scored, ScoreItem
 from worker.models.queues import EmbedQueue, ScoreQueue, Vector
+from worker.models.rows import GenerateTask
 from worker.models.scoring import ScoreTask
 from worker.models.sentence import SentenceModel
 from worker.models.stats import Counters
@@ -29,7 +31,7 @@ class CausalBackend:
         self._description = description
         self._engine = engine
         self._scoring = ScoreQueue(model, counters)
-        self._decoding = DecodeQueue(model, counters)
+        self._decoding = DecodeQueue(model, counters) if model.shares else PlainDecodeQueue(model, counters)
 
     def score(self, items: Sequence[ScoreItem]) -> Future[ScoreReply]:
         tasks = [self._score_task(number, item) for number, item in enumerate(items)]

@@ -16,8 +16,13 @@ from worker.handlers.client_site.site import Site
 #: An HTML page with the style and pictures that it uses; slow connections are common.
 MAX_PAGE_KIB = 120
 _PAIRS = (
-    ("text", "background"), ("text", "surface"), ("muted", "background"), ("muted", "surface"),
-    ("accent", "background"), ("accent", "surface"), ("on-accent", "accent"),
+    ("text", "background"),
+    ("text", "surface"),
+    ("muted", "background"),
+    ("muted", "surface"),
+    ("accent", "background"),
+    ("accent", "surface"),
+    ("on-accent", "accent"),
 )
 _RULE = re.compile(r"--([a-z-]+):\s*(#[0-9a-f]{6})")
 
@@ -71,8 +76,11 @@ def _no_external(site: Site, brief: Brief) -> Iterator[str]:
     for page in site.pages:
         for tag, attribute, target in page.references:
             scheme = target.partition(":")[0] if re.match(r"[a-z]+:", target) else ""
-            allowed = (not scheme and not target.startswith("//")) or (
-                tag == "a" and scheme in ("mailto", "tel")) or (tag == "link" and target.startswith(own))
+            allowed = (
+                (not scheme and not target.startswith("//"))
+                or (tag == "a" and scheme in ("mailto", "tel"))
+                or (tag == "link" and target.startswith(own))
+            )
             if not allowed:
                 yield f"{page.path}: <{tag} {attribute}> points outside: {target}"
     for path, text in site.texts.items():
@@ -163,7 +171,8 @@ def _contrast_text(site: Site, _brief: Brief) -> str:
 
 
 def _weight_text(site: Site, _brief: Brief) -> str:
-    return f"heaviest page {max(page_kib(site, page) for page in site.pages):.0f} KiB, style and pictures included"
+    heaviest = max(page_kib(site, page) for page in site.pages)
+    return f"heaviest page {heaviest:.0f} KiB, style and pictures included"
 
 
 _CHECKS: dict[CheckName, tuple[Audit, Callable[[Site, Brief], str]]] = {
@@ -171,8 +180,13 @@ _CHECKS: dict[CheckName, tuple[Audit, Callable[[Site, Brief], str]]] = {
     CheckName.ONE_H1: (_one_h1, _pages_text),
     CheckName.UNIQUE_IDS: (_unique_ids, _pages_text),
     CheckName.INTERNAL_LINKS: (
-        _internal_links, lambda site, _: f"{sum(len(page.references) for page in site.pages)} links followed"),
-    CheckName.NO_EXTERNAL: (_no_external, lambda site, _: f"{len(site.files)} files load nothing from outside"),
+        _internal_links,
+        lambda site, _: f"{sum(len(page.references) for page in site.pages)} links followed",
+    ),
+    CheckName.NO_EXTERNAL: (
+        _no_external,
+        lambda site, _: f"{len(site.files)} files load nothing from outside",
+    ),
     CheckName.TITLES: (_titles, _pages_text),
     CheckName.DESCRIPTIONS: (_descriptions, _pages_text),
     CheckName.POLICY: (_policy, _pages_text),

@@ -30,22 +30,31 @@ def _numbers(site: Site, brief: Brief) -> Iterator[str]:
     for page in site.pages:
         for number in unknown_numbers(page.stated_text, known):
             yield f"{page.path} states {number!r}, which is not in the brief"
-    prices = {machine_price(s.price_minor, brief.currency) for s in brief.services if s.price_minor is not None}
+    prices = {
+        machine_price(s.price_minor, brief.currency) for s in brief.services if s.price_minor is not None
+    }
     for page in site.pages:
         for value in _data_values(page):
             if value not in prices:
-                yield from (f"{page.path}: its data block states {number!r}, which is not in the brief"
-                            for number in unknown_numbers(value, known))
+                yield from (
+                    f"{page.path}: its data block states {number!r}, which is not in the brief"
+                    for number in unknown_numbers(value, known)
+                )
 
 
 def _contacts(site: Site, brief: Brief) -> Iterator[str]:
     known = known_facts(brief)
     for page in site.pages:
-        links = [target.partition(":")[2] for _, _, target in page.references
-                 if target.startswith(("mailto:", "tel:"))]
+        links = [
+            target.partition(":")[2]
+            for _, _, target in page.references
+            if target.startswith(("mailto:", "tel:"))
+        ]
         for stated in [page.stated_text, *links, *_data_values(page)]:
-            yield from (f"{page.path} gives {found!r}, which is not in the brief"
-                        for found in unknown_contacts(stated, known))
+            yield from (
+                f"{page.path} gives {found!r}, which is not in the brief"
+                for found in unknown_contacts(stated, known)
+            )
 
 
 def _names(site: Site, brief: Brief) -> Iterator[str]:
@@ -81,7 +90,9 @@ def _placeholders(site: Site, brief: Brief) -> Iterator[str]:
     own = " ".join(brief_texts(brief)).lower()
     for page in site.pages:
         text = page.source.lower()
-        yield from (f"{page.path} contains {mark!r}" for mark in PLACEHOLDERS if mark in text and mark not in own)
+        yield from (
+            f"{page.path} contains {mark!r}" for mark in PLACEHOLDERS if mark in text and mark not in own
+        )
         if re.search(r"<(p|h1|h2|h3|li|dd|td)[^>]*>\s*</\1>", text):
             yield f"{page.path} has an empty paragraph, heading or cell"
 
@@ -118,6 +129,8 @@ FACT_CHECKS: dict[CheckName, tuple[Callable[[Site, Brief], Iterator[str]], Calla
     CheckName.NAMES: (_names, lambda _, __: "every name is in the brief"),
     CheckName.SUPERLATIVES: (_superlatives, lambda _, __: "no claim that the client did not make"),
     CheckName.SERVICES: (
-        _services, lambda _, brief: f"all {len(brief.services)} services, with every price given"),
+        _services,
+        lambda _, brief: f"all {len(brief.services)} services, with every price given",
+    ),
     CheckName.PLACEHOLDERS: (_placeholders, lambda _, __: "no unfinished text"),
 }

@@ -28,7 +28,8 @@ def weigh(models: Models, model: str, about: str, ballots: Sequence[Ballot]) -> 
     """For each ballot a score per answer, in nats per token: higher is a better fit with ``about``."""
     items = [
         ScoreItem(prompt=_prompt(models, model, text, ballot.question), choices=ballot.answers)
-        for text in (about, _NOTHING) for ballot in ballots
+        for text in (about, _NOTHING)
+        for ballot in ballots
     ]
     scored = models.score(model, items)
     informed, neutral = scored[: len(ballots)], scored[len(ballots) :]

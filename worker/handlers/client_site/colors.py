@@ -54,13 +54,10 @@ def to_oklch(color: str) -> tuple[float, float, float]:
 
 def from_oklch(lightness: float, chroma: float, hue: float) -> str:
     """``#rrggbb``; a color outside sRGB loses chroma until it fits."""
-    while chroma > 0.002:
-        channels = _rgb(lightness, chroma, hue)
-        if all(-0.0005 <= channel <= 1.0005 for channel in channels):
-            break
+    channels = _rgb(lightness, chroma, hue)
+    while chroma > 0.002 and not all(-0.0005 <= channel <= 1.0005 for channel in channels):
         chroma *= 0.94
-    else:
-        channels = _rgb(lightness, 0.0, hue)
+        channels = _rgb(lightness, chroma, hue)
     return "#" + "".join(f"{round(_gamma(min(1.0, max(0.0, channel))) * 255):02x}" for channel in channels)
 
 
@@ -74,11 +71,13 @@ def light_scheme(accent: str, neutral: str) -> Scheme:
     # Against the surface, too: it is the darker of the two that the accent stands on.
     readable = _move(min(lightness, 0.62), chroma, accent_hue, (background, surface, "#ffffff"), -0.01)
     return Scheme(
-        background=background, surface=surface,
+        background=background,
+        surface=surface,
         line=from_oklch(0.885, tint * 0.6, hue),
         text=from_oklch(0.24, min(tint, 0.03), hue),
         muted=_move(0.5, min(tint, 0.03), hue, (background, surface), -0.01),
-        accent=readable, on_accent="#ffffff",
+        accent=readable,
+        on_accent="#ffffff",
         tint=from_oklch(0.93, min(chroma, 0.055), accent_hue),
     )
 
@@ -92,11 +91,13 @@ def dark_scheme(accent: str, neutral: str) -> Scheme:
     lightness, chroma, accent_hue = to_oklch(accent)
     readable = _move(max(lightness, 0.72), chroma * 0.85, accent_hue, (background, surface, "#16130f"), 0.01)
     return Scheme(
-        background=background, surface=surface,
+        background=background,
+        surface=surface,
         line=from_oklch(0.34, tint * 0.6, hue),
         text=from_oklch(0.945, tint * 0.3, hue),
         muted=_move(0.72, tint * 0.5, hue, (background, surface), 0.01),
-        accent=readable, on_accent="#16130f",
+        accent=readable,
+        on_accent="#16130f",
         tint=from_oklch(0.31, min(chroma, 0.05), accent_hue),
     )
 

@@ -38,7 +38,8 @@ def draw_logo(name: str, look: Look) -> str:
         f'<path d="M0 70 Q24 58 48 70 T96 70 V{96 - radius} Q96 96 {96 - radius} 96 H{radius} '
         f'Q0 96 0 {96 - radius} Z" class="on" opacity=".16"/>'
         f'<text x="48" y="{49 + size * 0.33:.0f}" text-anchor="middle" class="on" font-size="{size}" '
-        f'font-weight="700" letter-spacing="-1" font-family="{_FONTS[look.typeface]}">{escape(letters)}</text>'
+        f'font-weight="700" letter-spacing="-1" font-family="{_FONTS[look.typeface]}">'
+        f"{escape(letters)}</text>"
     )
     return _svg(96, 96, body, look)
 
@@ -70,7 +71,8 @@ def _svg(width: int, height: int, body: str, look: Look) -> str:
     light, dark = light_scheme(look.accent, look.neutral), dark_scheme(look.accent, look.neutral)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}"><style>{_rules(light)}@media (prefers-color-scheme: dark){{{_rules(dark)}}}</style>'
+        f'height="{height}"><style>{_rules(light)}'
+        f"@media (prefers-color-scheme: dark){{{_rules(dark)}}}</style>"
         f"{body}</svg>\n"
     )
 
@@ -91,14 +93,18 @@ def _grain(rng: random.Random) -> str:
         lean, height = rng.uniform(22, 70), rng.uniform(300, 455)
         top = HEIGHT - height
         tone = "accent" if index % 3 != 1 else "soft"
-        parts.append(f'<path d="M{foot:.0f} {HEIGHT} Q{foot + lean * 0.2:.0f} {HEIGHT - height * 0.5:.0f} '
-                     f'{foot + lean:.0f} {top:.0f}" class="stroke" stroke-width="4" opacity=".55"/>')
+        parts.append(
+            f'<path d="M{foot:.0f} {HEIGHT} Q{foot + lean * 0.2:.0f} {HEIGHT - height * 0.5:.0f} '
+            f'{foot + lean:.0f} {top:.0f}" class="stroke" stroke-width="4" opacity=".55"/>'
+        )
         for grain in range(7):
             along = grain * 23
             x, y = foot + lean - lean * 0.0011 * along * 2, top + along
             for side in (-1, 1):
-                parts.append(f'<ellipse cx="{x + side * 14:.0f}" cy="{y:.0f}" rx="8.5" ry="20" class="{tone}" '
-                             f'transform="rotate({side * 32 + lean * 0.15:.0f} {x + side * 14:.0f} {y:.0f})"/>')
+                parts.append(
+                    f'<ellipse cx="{x + side * 14:.0f}" cy="{y:.0f}" rx="8.5" ry="20" class="{tone}" '
+                    f'transform="rotate({side * 32 + lean * 0.15:.0f} {x + side * 14:.0f} {y:.0f})"/>'
+                )
         parts.append(f'<ellipse cx="{foot + lean:.0f}" cy="{top - 22:.0f}" rx="8" ry="21" class="{tone}"/>')
     return "".join(parts)
 
@@ -106,26 +112,32 @@ def _grain(rng: random.Random) -> str:
 def _arches(rng: random.Random) -> str:
     """Doorways within doorways, as in a row of old houses."""
     parts = [f'<circle cx="{rng.randint(480, 600)}" cy="{rng.randint(110, 170)}" r="74" class="paper"/>']
-    for left, width, height in ((40, 270, 430), (350, 330, 350)):
-        height += rng.randint(-25, 25)
+    for left, width, usual in ((40, 270, 430), (350, 330, 350)):
+        height = usual + rng.randint(-25, 25)
         for ring, tone in enumerate(("accent", "paper", "soft", "accent")):
             inset = ring * 34
             half = width / 2 - inset
             top = HEIGHT - height + inset + half
-            parts.append(f'<path d="M{left + inset} {HEIGHT} V{top:.0f} A{half:.0f} {half:.0f} 0 0 1 '
-                         f'{left + width - inset} {top:.0f} V{HEIGHT} Z" class="{tone}"/>')
+            parts.append(
+                f'<path d="M{left + inset} {HEIGHT} V{top:.0f} A{half:.0f} {half:.0f} 0 0 1 '
+                f'{left + width - inset} {top:.0f} V{HEIGHT} Z" class="{tone}"/>'
+            )
     return "".join(parts)
 
 
 def _waves(rng: random.Random) -> str:
     """Bands of hills or water under a disc."""
     parts = [f'<circle cx="{rng.randint(430, 560)}" cy="210" r="112" class="paper"/>']
-    for band, (tone, opacity) in enumerate((("soft", 1.0), ("accent", 0.45), ("accent", 0.7), ("accent", 1.0))):
+    for band, (tone, opacity) in enumerate(
+        (("soft", 1.0), ("accent", 0.45), ("accent", 0.7), ("accent", 1.0))
+    ):
         level, swing, shift = 290 + band * 88, rng.uniform(24, 46), rng.uniform(0, math.tau)
         points = " L".join(
             f"{x} {level + swing * math.sin(x / 115 + shift):.0f}" for x in range(0, WIDTH + 1, 24)
         )
-        parts.append(f'<path d="M0 {HEIGHT} L{points} L{WIDTH} {HEIGHT} Z" class="{tone}" opacity="{opacity}"/>')
+        parts.append(
+            f'<path d="M0 {HEIGHT} L{points} L{WIDTH} {HEIGHT} Z" class="{tone}" opacity="{opacity}"/>'
+        )
     return "".join(parts)
 
 
@@ -133,7 +145,9 @@ def _leaves(rng: random.Random) -> str:
     """Two sprigs, leaf by leaf."""
     parts = ['<circle cx="380" cy="320" r="205" class="paper" opacity=".8"/>']
     for foot, lean in ((250, 85), (470, -60)):
-        parts.append(f'<path d="M{foot} {HEIGHT} Q{foot} 350 {foot + lean} 90" class="stroke" stroke-width="6"/>')
+        parts.append(
+            f'<path d="M{foot} {HEIGHT} Q{foot} 350 {foot + lean} 90" class="stroke" stroke-width="6"/>'
+        )
         for index in range(7):
             t = 0.14 + index * 0.13
             x = (1 - t) ** 2 * foot + 2 * t * (1 - t) * foot + t * t * (foot + lean)
@@ -141,9 +155,11 @@ def _leaves(rng: random.Random) -> str:
             length = 148 - index * 12 + rng.uniform(-8, 8)
             for side in (-1, 1):
                 tone = "accent" if (index + (side > 0)) % 2 else "soft"
-                parts.append(f'<path d="M0 0 Q{length * 0.45:.0f} {-length * 0.38:.0f} {length:.0f} 0 '
-                             f'Q{length * 0.45:.0f} {length * 0.38:.0f} 0 0 Z" class="{tone}" transform="translate'
-                             f'({x:.0f} {y:.0f}) rotate({-38 if side > 0 else 218})"/>')
+                parts.append(
+                    f'<path d="M0 0 Q{length * 0.45:.0f} {-length * 0.38:.0f} {length:.0f} 0 '
+                    f'Q{length * 0.45:.0f} {length * 0.38:.0f} 0 0 Z" class="{tone}" transform="translate'
+                    f'({x:.0f} {y:.0f}) rotate({-38 if side > 0 else 218})"/>'
+                )
     return "".join(parts)
 
 
@@ -153,27 +169,42 @@ def _tiles(rng: random.Random) -> str:
     for row in range(math.ceil(HEIGHT / size)):
         for column in range(WIDTH // size):
             x, y, turn = column * size, row * size, rng.choice((0, 90, 180, 270))
-            ground, figure = rng.choice((("tint", "accent"), ("paper", "accent"), ("accent", "paper"),
-                                         ("soft", "paper"), ("tint", "soft")))
-            parts.append(f'<g transform="translate({x} {y}) rotate({turn} {size // 2} {size // 2})">'
-                         f'<rect width="{size}" height="{size}" class="{ground}"/>'
-                         f'<path d="M0 0 H{size} A{size} {size} 0 0 1 0 {size} Z" class="{figure}"/></g>')
+            ground, figure = rng.choice(
+                (
+                    ("tint", "accent"),
+                    ("paper", "accent"),
+                    ("accent", "paper"),
+                    ("soft", "paper"),
+                    ("tint", "soft"),
+                )
+            )
+            parts.append(
+                f'<g transform="translate({x} {y}) rotate({turn} {size // 2} {size // 2})">'
+                f'<rect width="{size}" height="{size}" class="{ground}"/>'
+                f'<path d="M0 0 H{size} A{size} {size} 0 0 1 0 {size} Z" class="{figure}"/></g>'
+            )
     return "".join(parts)
 
 
 def _orbits(rng: random.Random) -> str:
     """Rings about a center, with their moons."""
     cx, cy = 380, 330
-    parts = [f'<circle cx="{cx}" cy="{cy}" r="92" class="accent"/>',
-             f'<circle cx="{cx - 26}" cy="{cy - 26}" r="40" class="paper" opacity=".25"/>']
+    parts = [
+        f'<circle cx="{cx}" cy="{cy}" r="92" class="accent"/>',
+        f'<circle cx="{cx - 26}" cy="{cy - 26}" r="40" class="paper" opacity=".25"/>',
+    ]
     for ring in range(5):
         radius = 150 + ring * 66
-        parts.append(f'<circle cx="{cx}" cy="{cy}" r="{radius}" class="stroke" stroke-width="3" opacity=".4"/>')
+        parts.append(
+            f'<circle cx="{cx}" cy="{cy}" r="{radius}" class="stroke" stroke-width="3" opacity=".4"/>'
+        )
         for _ in range(2):
             angle, size = rng.uniform(0, math.tau), rng.uniform(10, 27)
             tone = rng.choice(("accent", "paper", "soft"))
-            parts.append(f'<circle cx="{cx + radius * math.cos(angle):.0f}" cy="{cy + radius * math.sin(angle):.0f}" '
-                         f'r="{size:.0f}" class="{tone}"/>')
+            parts.append(
+                f'<circle cx="{cx + radius * math.cos(angle):.0f}" cy="{cy + radius * math.sin(angle):.0f}" '
+                f'r="{size:.0f}" class="{tone}"/>'
+            )
     return "".join(parts)
 
 

@@ -32,8 +32,11 @@ class Known:
 def known_facts(brief: Brief) -> Known:
     """Everything that a text may state about this business."""
     texts = list(brief_texts(brief))
-    prices = [price(s.price_minor, brief.currency, brief.language) for s in brief.services
-              if s.price_minor is not None]
+    prices = [
+        price(s.price_minor, brief.currency, brief.language)
+        for s in brief.services
+        if s.price_minor is not None
+    ]
     joined = "\n".join([*texts, *prices])
     return Known(
         numbers=frozenset(NUMBER.findall(joined)),
@@ -58,15 +61,20 @@ def brief_texts(brief: Brief) -> Iterator[str]:
 
 def unknown_numbers(text: str, known: Known) -> list[str]:
     """Numbers in the text that the brief does not state, phone numbers and e-mails apart."""
-    rest = PHONE.sub(lambda found: " " if digits(found[0]) in known.phones else found[0], EMAIL.sub(" ", text))
+    rest = PHONE.sub(
+        lambda found: " " if digits(found[0]) in known.phones else found[0], EMAIL.sub(" ", text)
+    )
     return [number for number in NUMBER.findall(rest) if number not in known.numbers]
 
 
 def unknown_contacts(text: str, known: Known) -> list[str]:
     """E-mail addresses and phone-like numbers that are not the brief's."""
     emails = [found for found in EMAIL.findall(text) if found.lower() not in known.emails]
-    phones = [found for found in PHONE.findall(EMAIL.sub(" ", text))
-              if len(digits(found)) >= 9 and digits(found) not in known.phones]
+    phones = [
+        found
+        for found in PHONE.findall(EMAIL.sub(" ", text))
+        if len(digits(found)) >= 9 and digits(found) not in known.phones
+    ]
     return emails + phones
 
 
@@ -85,8 +93,7 @@ def unknown_superlatives(text: str, brief: Brief, known: Known) -> list[str]:
     """Claims to be the best, the first or the only one that the client did not make."""
     own = fold(" ".join(brief_texts(brief)))
     padded = f" {' '.join(fold(word) for word in WORD.findall(text))} "
-    return [claim for claim in SUPERLATIVES[brief.language]
-            if f" {claim} " in padded and claim not in own]
+    return [claim for claim in SUPERLATIVES[brief.language] if f" {claim} " in padded and claim not in own]
 
 
 def fold(text: str) -> str:

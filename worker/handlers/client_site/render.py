@@ -22,11 +22,18 @@ from worker.handlers.client_site.strings import FILES, LABELS, NAVIGATION
 _SANS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 #: Display font, tracking and weight; all fonts are the visitor's own, nothing is fetched.
 _TYPE = {
-    Typeface.CLASSIC: ("'Iowan Old Style', 'Palatino Linotype', Palatino, 'Book Antiqua', Georgia, serif",
-                       "-0.015em", "600"),
+    Typeface.CLASSIC: (
+        "'Iowan Old Style', 'Palatino Linotype', Palatino, 'Book Antiqua', Georgia, serif",
+        "-0.015em",
+        "600",
+    ),
     Typeface.CLEAN: (_SANS, "-0.03em", "700"),
-    Typeface.ROUNDED: ("ui-rounded, 'SF Pro Rounded', 'Hiragino Maru Gothic ProN', Quicksand, Nunito, "
-                       "'Segoe UI', system-ui, sans-serif", "-0.02em", "700"),
+    Typeface.ROUNDED: (
+        "ui-rounded, 'SF Pro Rounded', 'Hiragino Maru Gothic ProN', Quicksand, Nunito, "
+        "'Segoe UI', system-ui, sans-serif",
+        "-0.02em",
+        "700",
+    ),
 }
 
 
@@ -38,8 +45,10 @@ def render_site(request: Request) -> dict[str, bytes]:
     brief = request.brief
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=lambda name: name is None or not name.endswith(".css"),
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     shared = _shared(request)
     files = {}
@@ -70,15 +79,25 @@ def _shared(request: Request) -> dict[str, Any]:
     label = LABELS[brief.language]
     action, second = _actions(request)
     return {
-        "brief": brief, "text": request.texts, "label": label, "sections": request.sections,
-        "light": light_scheme(look.accent, look.neutral), "dark": dark_scheme(look.accent, look.neutral),
+        "brief": brief,
+        "text": request.texts,
+        "label": label,
+        "sections": request.sections,
+        "light": light_scheme(look.accent, look.neutral),
+        "dark": dark_scheme(look.accent, look.neutral),
         "navigation": [{"name": page, "file": files[page], "label": names[page]} for page in brief.pages],
         "file_of": {page.value: files[page] if page in brief.pages else "" for page in Page},
         "services": [_service(brief, index) for index in range(len(brief.services))],
-        "paragraphs": paragraphs(brief.description), "hours": timetable(brief), "has_contact": has_contact,
-        "phone_link": phone_link(contact.phone), "action": action, "second_action": second,
-        "sector": start_upper(brief.sector), "eyebrow": _eyebrow(brief, request.texts["hero.headline"]),
-        "locale": "es_ES" if brief.language == Language.SPANISH else "en_US", "business": _business(brief),
+        "paragraphs": paragraphs(brief.description),
+        "hours": timetable(brief),
+        "has_contact": has_contact,
+        "phone_link": phone_link(contact.phone),
+        "action": action,
+        "second_action": second,
+        "sector": start_upper(brief.sector),
+        "eyebrow": _eyebrow(brief, request.texts["hero.headline"]),
+        "locale": "es_ES" if brief.language == Language.SPANISH else "en_US",
+        "business": _business(brief),
     }
 
 
@@ -107,8 +126,12 @@ def _actions(request: Request) -> tuple[str, dict[str, str] | None]:
 def _service(brief: Brief, index: int) -> dict[str, str]:
     service = brief.services[index]
     shown = "" if service.price_minor is None else price(service.price_minor, brief.currency, brief.language)
-    return {"name": service.name, "description": service.description, "price": shown,
-            "note": service.price_note}
+    return {
+        "name": service.name,
+        "description": service.description,
+        "price": shown,
+        "note": service.price_note,
+    }
 
 
 def _page(brief: Brief, page: Page, texts: dict[str, str]) -> dict[str, str]:
@@ -124,24 +147,40 @@ def _page(brief: Brief, page: Page, texts: dict[str, str]) -> dict[str, str]:
     }[page]
     if len(about) < 70:
         about = f"{about} {where}."
-    return {"name": page, "title": shorten(title, 65), "description": shorten(about, 158),
-            "url": page_url(brief, page)}
+    return {
+        "name": page,
+        "title": shorten(title, 65),
+        "description": shorten(about, 158),
+        "url": page_url(brief, page),
+    }
 
 
 def _business(brief: Brief) -> dict[str, Any]:
     """schema.org's LocalBusiness, with what the brief states and nothing else."""
     contact = brief.contact
     offers = [
-        {"@type": "Offer", "name": service.name,
-         "price": machine_price(service.price_minor, brief.currency), "priceCurrency": brief.currency}
-        for service in brief.services if service.price_minor is not None
+        {
+            "@type": "Offer",
+            "name": service.name,
+            "price": machine_price(service.price_minor, brief.currency),
+            "priceCurrency": brief.currency,
+        }
+        for service in brief.services
+        if service.price_minor is not None
     ]
     given = {
-        "@context": "https://schema.org", "@type": "LocalBusiness", "name": brief.name,
+        "@context": "https://schema.org",
+        "@type": "LocalBusiness",
+        "name": brief.name,
         "description": shorten(" ".join(paragraphs(brief.description)), 300),
-        "url": page_url(brief, Page.HOME), "telephone": contact.phone, "email": contact.email,
-        "address": {"@type": "PostalAddress", "addressLocality": brief.city,
-                    **({"streetAddress": contact.address} if contact.address else {})},
+        "url": page_url(brief, Page.HOME),
+        "telephone": contact.phone,
+        "email": contact.email,
+        "address": {
+            "@type": "PostalAddress",
+            "addressLocality": brief.city,
+            **({"streetAddress": contact.address} if contact.address else {}),
+        },
         "openingHoursSpecification": [schema_hours(hours) for hours in brief.hours],
         "makesOffer": offers,
     }
@@ -155,7 +194,10 @@ def _style(look: Look) -> dict[str, Any]:
         "dark_rules": _rules(dark_scheme(look.accent, look.neutral)),
         "radius": "1.4rem" if look.shape == Shape.SOFT else ".35rem",
         "radius_small": ".8rem" if look.shape == Shape.SOFT else ".25rem",
-        "display_font": display, "body_font": _SANS, "tracking": tracking, "weight": weight,
+        "display_font": display,
+        "body_font": _SANS,
+        "tracking": tracking,
+        "weight": weight,
     }
 
 
@@ -168,8 +210,10 @@ def _missing_page(environment: Environment, shared: dict[str, Any]) -> str:
     style = environment.get_template("404.css").render(**shared).strip()
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
     label, brief = shared["label"], shared["brief"]
-    page = {"title": shorten(f"{label['missing_title']} · {brief.name}", 65),
-            "description": f"{brief.name}. {label['missing_text']} {label['go_home']}."}
+    page = {
+        "title": shorten(f"{label['missing_title']} · {brief.name}", 65),
+        "description": f"{brief.name}. {label['missing_text']} {label['go_home']}.",
+    }
     return environment.get_template("404.html").render(
         page=page, style=style, style_hash=f"sha256-{digest}", **shared
     )

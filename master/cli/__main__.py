@@ -1,0 +1,5 @@
+"""``python -m master.cli``: the ``d8`` command."""
+
+from master.cli.main import main
+
+main()

@@ -1,0 +1,115 @@
+"""The ``d8`` command: its groups, its errors, its exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from tasks.errors import D8Error
+
+#: Command groups, one module each, loaded when they are used: ``d8 --help`` stays quick.
+GROUPS: dict[str, str] = {
+    "approval": "Questions that wait for you: list, show, approve, reject.",
+    "client": "Client projects: from a brief to a delivered website.",
+    "darwin": "Evolve agents against labelled examples.",
+    "niche": "Study markets from keyword exports.",
+    "run": "Runs: list, show, cancel, retry.",
+    "worker": "Workers: list, start, drain, resume, remove.",
+}
+#: Single commands and the module that holds each.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("master.cli.up", "Start the whole master in this terminal."),
+    "down": ("master.cli.up", "Stop the master that runs in this home."),
+    "demo": ("master.cli.demo", "Run the main job on real input, start to end."),
+    "dashboard": ("master.cli.look", "Print a one-time link to the dashboard."),
+    "doctor": ("master.cli.doctor", "Say what is missing and what to do."),
+    "events": ("master.cli.look", "Show what happened, newest last."),
+    "pause": ("master.cli.look", "Send no more steps; what runs goes on."),
+    "resume": ("master.cli.look", "Send steps again."),
+    "status": ("master.cli.look", "Show the fleet at a glance."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Knows every command's name and help without importing any of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*GROUPS, *COMMANDS])
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in GROUPS:
+            if _only_help(ctx):
+                return click.Group(name, help=GROUPS[name])
+            return typer.main.get_group(importlib.import_module(f"master.cli.{name}").app)
+        if name in COMMANDS:
+            module, text = COMMANDS[name]
+            if _only_help(ctx):
+                return click.Command(name, help=text)
+            command: click.Command = _single(importlib.import_module(module), name)
+            return command
+        return None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        import difflib
+
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f": did you mean 'd8 {near[0]}'?" if near else ": 'd8 --help' lists the commands"
+            raise click.UsageError(f"there is no command {args[0]!r}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _only_help(ctx: click.Context) -> bool:
+    return len(sys.argv) < 2 or sys.argv[1] in ("--help", "-h")
+
+
+def _single(module: Any, name: str) -> click.Command:
+    group = typer.main.get_group(module.app)
+    command = group.commands[name]
+    return command
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="D8: one private fleet for evolving agents, market studies and client websites.",
+)
+
+
+@app.callback()
+def _root() -> None:
+    """D8: one private fleet for evolving agents, market studies and client websites."""
+
+
+def main() -> None:
+    """Run the command line; every error becomes one paragraph and its exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except D8Error as error:
+        _say(str(error))
+        sys.exit(error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(2)
+    except click.ClickException as error:
+        _say(error.format_message())
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has gone (``d8 events | head``): that is its good right.
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(text: str) -> None:
+    print(f"d8: {text}", file=sys.stderr)
