@@ -26,15 +26,13 @@ class Keyword(Record):
 
 
 class Request(Record):
-    #: Name of the market, for the model's prompt.
-    market: str = Field(max_length=60)
     keywords: tuple[Keyword, ...] = Field(min_length=1, max_length=3000)
     #: The months of ``monthly`` as YYYY-MM, oldest first.
     months: tuple[str, ...] = Field(default=(), max_length=60)
     #: Model reference; "" means the worker's default.
     model: str = ""
     #: The model judges so many keywords, the most searched ones; rules judge all of them.
-    judged_by_model: int = Field(default=8, ge=0, le=200)
+    judged_by_model: int = Field(default=6, ge=0, le=200)
 
 
 class KeywordIntent(Record):

@@ -15,6 +15,7 @@ from typing import Any
 from celery.signals import (
     celeryd_init,
     worker_process_init,
+    worker_process_shutdown,
     worker_ready,
     worker_shutdown,
 )
@@ -96,6 +97,12 @@ def _prepare(sender: str, instance: Any, conf: Any, **_: Any) -> None:
 @worker_process_init.connect
 def _in_child(**_: Any) -> None:
     configure_logging()
+
+
+@worker_process_shutdown.connect
+def _before_child_ends(**_: Any) -> None:
+    if process is not None and "runner" in vars(process):
+        process.runner.close()
 
 
 @worker_ready.connect

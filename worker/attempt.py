@@ -61,39 +61,37 @@ class Attempt:
 
 
 class LeaseKeeper:
-    """One thread per process that renews the lease of whatever attempt runs there."""
+    """One thread per process that renews the leases of the attempts that it holds."""
 
     def __init__(self, client: MasterClient) -> None:
         self._client = client
-        self._changed = threading.Condition()
-        self._attempt: Attempt | None = None
+        self._held: dict[int, Attempt] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
     def hold(self, attempt: Attempt) -> None:
         """Renew this attempt's lease from now on."""
-        with self._changed:
-            self._attempt = attempt
+        with self._lock:
+            self._held[attempt.grant.step] = attempt
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="lease", daemon=True)
                 self._thread.start()
 
-    def release(self) -> None:
-        with self._changed:
-            self._attempt = None
+    def release(self, attempt: Attempt) -> None:
+        with self._lock:
+            self._held.pop(attempt.grant.step, None)
 
     def _work(self) -> None:
-        # A no-op step is over long before its first renewal: the thread looks at what runs, instead
+        # A no-op step is over long before its first renewal: the thread looks at what is held, instead
         # of being woken for each step.
         wait_s = 1.0
-        while True:
-            with self._changed:
-                self._changed.wait(wait_s)
-                attempt = self._attempt
-            if attempt is not None:
-                wait_s = min(attempt.grant.lease_s / 3, 5.0)
+        while not self._stopping.wait(wait_s):
+            with self._lock:
+                held = list(self._held.values())
+            for attempt in held:
                 self._renew(attempt)
-            else:
-                wait_s = 1.0
+            wait_s = min([1.0 if not held else 5.0, *(attempt.grant.lease_s / 3 for attempt in held)])
 
     def _renew(self, attempt: Attempt) -> None:
         try:

@@ -14,11 +14,12 @@ from typing import Any
 from billiard.exceptions import SoftTimeLimitExceeded
 from pydantic import ValidationError
 
-from tasks.errors import Cancelled, D8Error, PermanentFailure, TransientFailure, Unreachable
+from tasks.errors import Cancelled, D8Error, PermanentFailure, TransientFailure
 from tasks.log import say
 from tasks.protocol import ClaimRequest, Failure, Grant, Refusal, Report, Ticket
 from tasks.spec import TaskSpec
 from worker.attempt import TRIES, Attempt, LeaseKeeper
+from worker.courier import Courier
 from worker.master_client import MasterClient, patiently
 from worker.models.protocol import Models
 from worker.spool import Spool
@@ -43,9 +44,9 @@ class Runner:
     ) -> None:
         self._identity = identity
         self._client = client
-        self._spool = spool
         self._make_models = make_models
         self._keeper = LeaseKeeper(client)
+        self._courier = Courier(client, spool, self._keeper)
 
     def run(self, task: TaskSpec[Any, Any], ticket: Ticket) -> None:
         """Claim the step and, if granted, run it to its report. Always returns: the ticket is done with."""
@@ -55,10 +56,7 @@ class Runner:
         attempt = Attempt(grant, self._client, self._make_models())
         self._keeper.hold(attempt)
         started = time.monotonic()
-        try:
-            report = _run_handler(task, attempt, self._identity.name)
-        finally:
-            self._keeper.release()
+        report = _run_handler(task, attempt, self._identity.name)
         say(
             log,
             logging.INFO if report.failure is None else logging.WARNING,
@@ -71,7 +69,11 @@ class Runner:
             seconds=round(time.monotonic() - started, 3),
             **({"error": report.error[:300]} if report.error else {}),
         )
-        self._deliver(report)
+        self._courier.send(report, attempt)
+
+    def close(self) -> None:
+        """Until every report is delivered or on disk."""
+        self._courier.wait()
 
     def _claim(self, task: TaskSpec[Any, Any], ticket: Ticket) -> Grant | None:
         request = ClaimRequest(
@@ -95,24 +97,6 @@ class Runner:
             say(log, logging.ERROR, "claim_mismatch", step=ticket.step, ticket=task.name, grant=answer.task)
             return None
         return answer
-
-    def _deliver(self, report: Report) -> None:
-        """To the master, or to the spool, or (with a full disk) to the master whenever it is back."""
-        tries = TRIES
-        while True:
-            try:
-                patiently(lambda: self._client.report(report), tries=tries, what="report")
-                return
-            except Unreachable:
-                try:
-                    self._spool.put(report)
-                    return
-                except OSError as error:
-                    say(log, logging.ERROR, "spool_failed", step=report.step, error=error.strerror)
-                    tries = 10
-            except D8Error as error:
-                say(log, logging.WARNING, "report_refused", step=report.step, error=str(error))
-                return
 
 
 def _run_handler(task: TaskSpec[Any, Any], attempt: Attempt, worker: str) -> Report:

@@ -27,9 +27,9 @@ class Services:
     clock: Clock
     build: str
 
-    async def write(self, function: Callable[[Connection], T]) -> T:
-        """Run a write in the next group commit; returns once it is durable."""
-        return await asyncio.wrap_future(self.writer.submit(function))
+    async def write(self, function: Callable[[Connection], T], *, durable: bool = True) -> T:
+        """Run a write in the next group commit; returns once it is committed (see ``Database.write``)."""
+        return await asyncio.wrap_future(self.writer.submit(function, durable=durable))
 
     async def read(self, function: Callable[[Connection], T]) -> T:
         """Run a read off the event loop, so that a long one delays nobody's claim."""

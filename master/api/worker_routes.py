@@ -31,13 +31,13 @@ def worker_routes(services: Services, gatekeeper: Gatekeeper) -> list[Route]:
     """Routes under ``/worker/``. Each takes one record and answers with one."""
     settings, clock = services.settings, services.clock
 
-    def route(path: str, message: type[Message], handle: Handle[Message]) -> Route:
+    def route(path: str, message: type[Message], handle: Handle[Message], *, durable: bool = True) -> Route:
         async def endpoint(request: Request) -> Response:
             principal = await gatekeeper.identify(request)
             if principal.scope is not Scope.WORKER:
                 raise Refused(f"a {principal.scope} token may not do this: it takes a worker token")
             parsed = message.model_validate_json(await _body(request))
-            answer = await services.write(partial(_swapped, handle, parsed))
+            answer = await services.write(partial(_swapped, handle, parsed), durable=durable)
             return Response(answer.model_dump_json() if answer else "{}", media_type="application/json")
 
         return Route(path, endpoint, methods=["POST"])
@@ -47,6 +47,8 @@ def worker_routes(services: Services, gatekeeper: Gatekeeper) -> list[Route]:
             "/worker/claim",
             ClaimRequest,
             lambda connection, m: claim_step(connection, m, now=clock(), lease_s=settings.lease_s),
+            # The first renewal makes it durable; until then a power cut costs no work to speak of.
+            durable=False,
         ),
         route("/worker/report", Report, lambda connection, m: record_report(connection, m, now=clock())),
         route("/worker/lost", Lost, lambda connection, m: record_lost(connection, m, now=clock())),

@@ -29,7 +29,7 @@ def start(
     ] = None,
     domain_from: Annotated[
         float, typer.Option("--domain-from", help="Ask about a domain from this score on; 101 for never.")
-    ] = 60.0,
+    ] = 70.0,
     model: Annotated[str, typer.Option(help="Model reference; the master's default if empty.")] = "",
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Follow the study until it is done or asks.")

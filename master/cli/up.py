@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import signal
 import socket
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from master.cli.base import messages
 from tasks.errors import NotFound, TimedOut
+from tasks.settings import read_text_or_empty
+
+if TYPE_CHECKING:
+    from master.settings import Settings
 
 app = typer.Typer()
 
 
 @app.command()
 def up(
-    workers: Annotated[int, typer.Option(min=0, max=16, help="Workers to run on this machine, too.")] = 0,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=-1, max=16, help="Workers to run on this machine, too (default: as last time; else 1 where torch is)."
+        ),
+    ] = -1,
     flower: Annotated[bool, typer.Option(help="Run Flower, on loopback behind its password.")] = True,
 ) -> None:
     """Start the whole master in this terminal: broker, API, dashboard, duties, Telegram, Flower."""
@@ -29,8 +39,19 @@ def up(
 
     configure_logging()
     settings = load_settings()
-    names = worker_names(workers)
+    names = worker_names(_remembered(settings, workers))
     run_master(settings, workers=names, flower=flower, on_ready=lambda _: _announce(flower))
+
+
+def _remembered(settings: Settings, workers: int) -> int:
+    """The number given now, or the last one given here: a fleet that is started again is the same fleet."""
+    path = settings.home / "local-workers"
+    if workers >= 0:
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.write_text(f"{workers}\n", encoding="utf-8")
+        return workers
+    last = read_text_or_empty(path)
+    return int(last) if last.isdigit() else int(importlib.util.find_spec("torch") is not None)
 
 
 def worker_names(count: int) -> list[str]:
@@ -57,7 +78,6 @@ def _announce(flower: bool) -> None:
 def down() -> None:
     """Stop the master that runs in this home; running steps are kept and go on at the next start."""
     from master.settings import load_settings
-    from tasks.settings import read_text_or_empty
 
     settings = load_settings()
     pid = read_text_or_empty(settings.run_folder / "up.lock")

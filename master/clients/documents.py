@@ -12,7 +12,9 @@ from tasks.client_brief import Brief
 from tasks.client_review import Result as Review
 
 
-def executive_summary(brief: Brief, discovery: Discovery, draft: Draft, sentences: dict[str, str]) -> str:
+def executive_summary(
+    brief: Brief, discovery: Discovery, draft: Draft, sentences: dict[str, str], published: bool
+) -> str:
     """One page for the client, in the brief's language."""
     say = SUMMARY_WORDS[brief.language]
     checks = draft.build.review.checks
@@ -41,7 +43,7 @@ def executive_summary(brief: Brief, discovery: Discovery, draft: Draft, sentence
     if remarks:
         lines += ["", f"## {say['missing']}", ""]
         lines += [f"- `{remark.key}`: {md(say.get('gap.' + remark.key, remark.text))}" for remark in remarks]
-    return "\n".join([*lines, "", md(sentences["summary.closing"]), ""])
+    return "\n".join([*lines, "", say["published"] if published else md(sentences["summary.closing"]), ""])
 
 
 def quality_report(project: str, brief: Brief, review: Review, reworks: Sequence[str]) -> str:

@@ -12,10 +12,12 @@ once with the reason; a second no is final.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection
 
+from master.approvals.records import ApprovalState
 from master.clients import documents
 from master.clients.folder import place_folder, read_site
 from master.clients.project import Directions, Discovery, Draft, Entry, Kept, keep
@@ -76,29 +78,28 @@ class _Delivery:
     def run(self) -> dict[str, Any]:
         self._context.progress(0.02, "discovery")
         discovery = self._stages.discover()
-        directions, kept, reason = Directions(), Kept(), ""
-        for number in range(1, _ROUNDS + 1):
+        directions, kept, number = Directions(), Kept(), 0
+        while True:
+            number += 1
             self._context.progress(0.2 + 0.4 * (number - 1), f"making draft {number}")
             directions, draft = self._make_reviewed(discovery, directions, kept)
             if draft.build.review.failed:
-                return _fail(self._context, self._id, _review_reason(draft.build.review))
+                return self._give_up(discovery, draft, _review_reason(draft.build.review))
             decision = self._ask(discovery, draft, number)
             if decision.approved:
                 return self._publish(discovery, draft, decision)
             reason = decision.note.strip() or "no reason was given"
             self._tell("quality", "owner", f"{decision.state} draft {number}: {reason}")
-            if decision.state != "rejected":
-                return _fail(
-                    self._context,
-                    self._id,
-                    f"the request to approve the content {decision.state}: nobody approved draft {number}",
+            if decision.state is not ApprovalState.REJECTED:
+                return self._give_up(
+                    discovery, draft, f"the request to approve draft {number} {decision.state}"
                 )
+            if number == _ROUNDS:
+                return self._give_up(discovery, draft, f"rejected {number} times; the last reason: {reason}")
             redo = areas_of(reason)
-            self._sent_back.append(
-                f"draft {number}, by the owner: {reason} (made again: {', '.join(sorted(redo))})"
-            )
+            remade = ", ".join(sorted(redo))
+            self._sent_back.append(f"draft {number}, by the owner: {reason} (made again: {remade})")
             directions, kept = directions.again(redo, draft, note=reason, generate=True), keep(draft, redo)
-        return _fail(self._context, self._id, f"rejected {_ROUNDS} times; the last reason: {reason}")
 
     def _make_reviewed(
         self, discovery: Discovery, directions: Directions, kept: Kept
@@ -116,54 +117,45 @@ class _Delivery:
         return directions, self._stages.make(discovery, directions, keep(draft, redo))
 
     def _ask(self, discovery: Discovery, draft: Draft, number: int) -> Decision:
-        files = self._papers(discovery, draft)
-        site = read_site(self._context.read_artifact(draft.build.site_sha256))
-        files |= {f"{DRAFT}/{path}": data for path, data in site.items()}
-        root, client_id = self._context.settings.output, self._id
+        place, client_id = self._placing(discovery, draft, DRAFT), self._id
 
         def put(connection: Connection) -> str:
             resume_client(connection, client_id, utc_now())
             note_client(connection, client_id, f"draft {number} waits for your approval")
-            return str(place_folder(root, client_id, files))
+            return place()
 
         folder = self._context.act(f"draft:{number}", put)
         self._context.progress(0.55 + 0.35 * (number - 1), f"draft {number} waits for approval")
-        checks = draft.build.review.checks
-        tried = [f"{len(checks)} quality checks, all passed", *self._sent_back]
-        return self._context.ask(
-            f"approval:{number}",
-            Question(
-                type=ApprovalType.CONTENT_APPROVAL,
-                title=f"Publish the website of {self._brief.name}?"[:200],
-                reason=f"Draft {number} of {_ROUNDS} is ready in {folder}/{DRAFT}/index.html. Approving publishes "
-                "it; "
-                + (
-                    "rejecting it with a reason has it made again once."
-                    if number < _ROUNDS
-                    else "this was its rework: rejecting it ends the project."
-                ),
-                tried="; ".join(tried)[:4000],
-                evidence={
-                    "project": client_id,
-                    "folder": folder,
-                    "site": draft.build.site_sha256,
-                    "headline": draft.texts["hero.headline"],
-                    "pages": ", ".join(self._brief.pages),
-                },
-            ),
+        return self._context.ask(f"approval:{number}", self._question(draft, number, folder))
+
+    def _question(self, draft: Draft, number: int, folder: str) -> Question:
+        last = "this was its rework: rejecting it ends the project"
+        first = "rejecting it with a reason has it made again once"
+        return Question(
+            type=ApprovalType.CONTENT_APPROVAL,
+            title=f"Publish the website of {self._brief.name}?",
+            reason=f"Draft {number} of {_ROUNDS} is ready: {folder}/{DRAFT}/index.html. Approving publishes "
+            f"it; {first if number < _ROUNDS else last}.",
+            tried="; ".join(
+                [f"{len(draft.build.review.checks)} quality checks, all passed", *self._sent_back]
+            )[:4000],
+            evidence={
+                "project": self._id,
+                "folder": folder,
+                "site": draft.build.site_sha256,
+                "headline": draft.texts["hero.headline"],
+                "pages": ", ".join(self._brief.pages),
+            },
         )
 
     def _publish(self, discovery: Discovery, draft: Draft, decision: Decision) -> dict[str, Any]:
         by = decision.by or "the owner"
         self._tell("quality", "owner", f"approved by {by}" + (f": {decision.note}" if decision.note else ""))
-        files = self._papers(discovery, draft)
-        site = read_site(self._context.read_artifact(draft.build.site_sha256))
-        files |= {f"{SITE}/{path}": data for path, data in site.items()}
-        root, client_id = self._context.settings.output, self._id
+        place, client_id = self._placing(discovery, draft, SITE), self._id
 
         def publish(connection: Connection) -> str:
             # Repeated after a crash, both halves find their work done: the folder holds these very files.
-            folder = str(place_folder(root, client_id, files))
+            folder = place()
             resume_client(connection, client_id, utc_now())
             move_client(
                 connection,
@@ -179,12 +171,28 @@ class _Delivery:
         self._context.progress(1.0, f"published in {folder}")
         return {"client": client_id, "state": ClientState.COMPLETED.value, "folder": folder}
 
-    def _papers(self, discovery: Discovery, draft: Draft) -> dict[str, bytes]:
+    def _give_up(self, discovery: Discovery, draft: Draft, reason: str) -> dict[str, Any]:
+        """The project fails; its draft and papers stay for whoever wants to know why."""
+        self._tell("quality", "reviewer", f"the project failed: {reason}")
+        place = self._placing(discovery, draft, DRAFT)
+        self._context.act("last-draft", lambda _: place())
+        return _fail(self._context, self._id, reason)
+
+    def _placing(self, discovery: Discovery, draft: Draft, part: str) -> Callable[[], str]:
+        """Writes the project's folder with its papers and the site in ``part``; gives its path."""
+        site = read_site(self._context.read_artifact(draft.build.site_sha256))
+        files = self._papers(discovery, draft, published=part == SITE) | {
+            f"{part}/{path}": data for path, data in site.items()
+        }
+        root, project = self._context.settings.output, self._id
+        return lambda: str(place_folder(root, project, files))
+
+    def _papers(self, discovery: Discovery, draft: Draft, *, published: bool) -> dict[str, bytes]:
         """The project's documents, path -> content."""
         review = draft.build.review
         texts = {
             "executive-summary.md": documents.executive_summary(
-                self._brief, discovery, draft, self._stages.summary_sentences()
+                self._brief, discovery, draft, self._stages.summary_sentences(), published
             ),
             "quality-report.md": documents.quality_report(self._id, self._brief, review, self._sent_back),
             "quality-report.json": documents.quality_data(self._id, review),

@@ -93,7 +93,7 @@ def place_folder(root: Path, project: str, files: Mapping[str, bytes]) -> Path:
     except OSError as error:
         raise Unhealthy(
             f"the project cannot be written to {target} ({error.strerror or error}): check that the disk "
-            f"has space and that this user may write there, then retry the run; the folder is as it was before"
+            f"has space and that this user may write there, then retry the run; the folder is as it was"
         ) from error
     return target
 

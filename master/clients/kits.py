@@ -86,5 +86,5 @@ def kits_of(sector: str) -> list[Kit]:
 
 
 def _begins(word: str, stem: str) -> bool:
-    """Whether the word begins so; a stem of up to four letters must be the whole word ("bar", not "barber")."""
+    """Whether the word begins so; stems of up to four letters are whole words: "bar"."""
     return word == stem if len(stem) <= 4 else word.startswith(stem)

@@ -63,7 +63,7 @@ class Stages:
             "discovery",
             "analyst",
             f"{len(examined.facts.numbers)} numbers and {len(examined.facts.prices)} prices may be stated; "
-            f"{remarks} remarks on the brief",
+            f"remarks on the brief: {remarks}",
         )
         self._note("discovery", "researcher", explain_choices(choices))
         return Discovery(examined=examined, kit=labels["kit"], need=labels["need"])
@@ -75,6 +75,9 @@ class Stages:
         write = self._ask_words(discovery, plan, directions.areas[Area.WORDS], kept.words)
         # Both were asked for before either is waited for.
         styled, words = style(), write()
+        if kept.styled is None:
+            drawn = f"logo, favicon and a hero picture with the motif {styled.look.motif.value!r}"
+            self._note("build", "designer", drawn)
         return Draft(
             plan=plan, styled=styled, words=words, build=self._build(plan, styled, words, directions.build)
         )
@@ -153,9 +156,6 @@ class Stages:
             ),
         )
         self._note("design", "designer", explain_choices(choices))
-        self._note(
-            "build", "designer", f"logo, favicon and a hero picture with the motif {look.motif.value!r}"
-        )
         return Styled(labels=labels, look=look, artwork=drawn.artwork)
 
     def _ask_words(

@@ -6,6 +6,7 @@ from tasks.client_brief import Language
 
 SUMMARY_WORDS: dict[Language, dict[str, str]] = {
     Language.SPANISH: {
+        "published": "El propietario ha aprobado el contenido: la web está publicada.",
         "message": "Mensaje principal",
         "what": "Qué incluye",
         "pages": "Páginas",
@@ -34,6 +35,7 @@ SUMMARY_WORDS: dict[Language, dict[str, str]] = {
         "gap.city": "ni la dirección ni la descripción mencionan la ciudad",
     },
     Language.ENGLISH: {
+        "published": "The owner has approved the content: the website is published.",
         "message": "Main message",
         "what": "What it contains",
         "pages": "Pages",

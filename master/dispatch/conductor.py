@@ -24,14 +24,14 @@ from tasks.log import say
 log = logging.getLogger("d8.conductor")
 
 T = TypeVar("T")
-Write = Callable[[Callable[[Connection], T]], T]
 
 
 def write_directly(database: Database) -> Callable[[Callable[[Connection], T]], T]:
-    """Writes in the calling thread, for processes without a ``Writer``."""
+    """Light writes in the calling thread, for processes without a ``Writer``: a ticket that is out
+    but not recorded as such is sent again."""
 
     def write(function: Callable[[Connection], T]) -> T:
-        with database.write() as connection:
+        with database.write(durable=False) as connection:
             return function(connection)
 
     return write

@@ -8,51 +8,38 @@ from collections.abc import Sequence
 
 from tasks.record import Record
 
+
+def _headers(names: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in names.split("|"))
+
+
 #: Whole headers, folded. The tools' own words, in the languages of the markets.
 _WHOLE: dict[str, frozenset[str]] = {
-    "keyword": frozenset(
-        """keyword|keywords|keyword text|palabra clave|palabras clave|termino de busqueda|consulta|query
-        |search term        |mot cle|mots cles|suchbegriff|parola chiave|palavra chave|palavras chave""".replace(
-            "\n", ""
-        )
-        .replace("        ", "")
-        .split("|")
+    "keyword": _headers(
+        """keyword | keywords | keyword text | palabra clave | palabras clave | termino de busqueda | consulta
+        | query | search term | mot cle | mots cles | suchbegriff | parola chiave | palavra chave
+        | palavras chave"""
     ),
-    "volume": frozenset(
-        """avg monthly searches|average monthly searches|monthly searches|searches|search volume|volume
-        |volumen|volumen de busqueda|volumen de busquedas|busquedas|busquedas mensuales
-        |promedio de busquedas mensuales|media de busquedas mensuales|busquedas mensuales promedio
-        |moy recherches mensuelles|nombre moyen de recherches mensuelles|durchschnittl suchanfragen pro monat
-        |durchschnittliche suchanfragen pro monat|media ricerche mensili
-        |media de pesquisas mensais""".replace("\n", "")
-        .replace("        ", "")
-        .split("|")
+    "volume": _headers(
+        """avg monthly searches | average monthly searches | monthly searches | searches | search volume
+        | volume | volumen | volumen de busqueda | volumen de busquedas | busquedas | busquedas mensuales
+        | promedio de busquedas mensuales | media de busquedas mensuales | busquedas mensuales promedio
+        | moy recherches mensuelles | nombre moyen de recherches mensuelles 
+        | durchschnittl suchanfragen pro monat | durchschnittliche suchanfragen pro monat | media ricerche mensili | media de pesquisas mensais"""
     ),
-    "currency": frozenset(
-        ["currency", "currency code", "moneda", "divisa", "devise", "wahrung", "valuta", "moeda"]
+    "currency": _headers("currency | currency code | moneda | divisa | devise | wahrung | valuta | moeda"),
+    "yearly_change": _headers(
+        "yoy change | year over year change | cambio interanual | variacion interanual | variation annuelle"
     ),
-    "yearly_change": frozenset(
-        [
-            "yoy change",
-            "year over year change",
-            "cambio interanual",
-            "variacion interanual",
-            "variation annuelle",
-        ]
+    "competition": _headers(
+        "competition | competencia | concurrence | wettbewerb | concorrenza | concorrencia"
     ),
-    "competition": frozenset(
-        ["competition", "competencia", "concurrence", "wettbewerb", "concorrenza", "concorrencia"]
+    "competition_index": _headers(
+        """competition indexed value | competition index | competencia valor indexado
+        | concurrence valeur indexee"""
     ),
-    "competition_index": frozenset(
-        [
-            "competition indexed value",
-            "competition index",
-            "competencia valor indexado",
-            "concurrence valeur indexee",
-        ]
-    ),
-    "cpc": frozenset(
-        ["cpc", "cost per click", "coste por clic", "costo por clic", "avg cpc", "cpc medio", "bid", "puja"]
+    "cpc": _headers(
+        "cpc | cost per click | coste por clic | costo por clic | avg cpc | cpc medio | bid | puja"
     ),
 }
 

@@ -46,11 +46,11 @@ class Params(Record):
     #: The most searched keywords of each export's market are studied, the rest is left out and counted.
     max_keywords: int = Field(default=1500, ge=1, le=niche_group.MAX_KEYWORDS)
     #: The best niche's domain is asked for from this score on; above 100 means never.
-    domain_from_score: float = Field(default=60.0, ge=0)
+    domain_from_score: float = Field(default=70.0, ge=0)
     #: How long the question about the domain stays open.
     expires_s: int = Field(default=7 * 86400, ge=60, le=366 * 86400)
     #: Keywords of each niche that the model judges.
-    judged_by_model: int = Field(default=8, ge=0, le=200)
+    judged_by_model: int = Field(default=6, ge=0, le=200)
     #: Model references; "" means the master's settings.
     model: str = ""
     embedding_model: str = ""
@@ -166,36 +166,32 @@ def _study_markets(
     sources: dict[str, Source],
     groups: dict[str, niche_group.Result],
 ) -> list[MarketStudy]:
-    """Every group of every market is judged in parallel; then each market is ranked."""
-    started: dict[str, list[Handle[niche_analyse.Result]]] = {}
+    """Every group of every measured market is judged in parallel; then each market is ranked."""
+    started = {
+        key: [
+            ctx.start(
+                f"analyse:{key}:g{number}",
+                niche_analyse.TASK,
+                _analyse_request(ctx, params, sources[key], group.members),
+            )
+            for number, group in enumerate(grouping.groups)
+        ]
+        for key, grouping in groups.items()
+    }
+    ctx.gather([handle for handles in started.values() for handle in handles])
+    studies = []
     for market in markets:
         source = _source_of(market, sources)
-        started[market.key] = [
-            ctx.start(
-                f"analyse:{market.key}:g{number}",
-                niche_analyse.TASK,
-                _analyse_request(ctx, params, market, source, group.members),
-            )
-            for number, group in enumerate(groups[source.home.key].groups)
-        ]
-    ctx.gather([handle for handles in started.values() for handle in handles])
-    return [
-        _rank_market(
-            market,
-            source := _source_of(market, sources),
-            groups[source.home.key],
-            [handle.result() for handle in started[market.key]],
-        )
-        for market in markets
-    ]
+        analyses = [handle.result() for handle in started[source.home.key]]
+        studies.append(_rank_market(market, source, groups[source.home.key], analyses))
+    return studies
 
 
 def _analyse_request(
-    ctx: FlowContext, params: Params, market: Market, source: Source, members: Sequence[int]
+    ctx: FlowContext, params: Params, source: Source, members: Sequence[int]
 ) -> niche_analyse.Request:
     rows = [source.table.rows[index] for index in members]
     return niche_analyse.Request(
-        market=market.key,
         keywords=tuple(
             niche_analyse.Keyword(
                 text=row.text,

@@ -30,10 +30,10 @@ POINTS = {
     "breadth": 5,
 }
 
-#: Searches a month that earn all points for demand.
-MOST_DEMAND = 100_000
+#: Searches a month that earn no points for demand, and all of them.
+LEAST_DEMAND, MOST_DEMAND = 100, 100_000
 #: Euros a click that earn no points, and all of them.
-LEAST_BID_EUR, MOST_BID_EUR = 0.05, 5.0
+LEAST_BID_EUR, MOST_BID_EUR = 0.05, 10.0
 #: What a search is worth to a seller by its intent, in the order of ``INTENTS``. Judgments: buyers
 #: 1, people comparing nearly so, people learning are reachable but early, and people on their way
 #: to another company are not.
@@ -115,7 +115,7 @@ def _demand(demand: Interval, market: Market, home: Market) -> Part:
     """Logarithmic: ten times the searches is worth a fixed step, as searches are spread by Zipf's law."""
 
     def share(searches: float) -> float:
-        return math.log1p(searches) / math.log1p(MOST_DEMAND)
+        return math.log(max(searches, LEAST_DEMAND) / LEAST_DEMAND) / math.log(MOST_DEMAND / LEAST_DEMAND)
 
     reason = f"{_count(demand.middle)} searches a month"
     if demand.low != demand.high:
@@ -205,7 +205,7 @@ def _eur(row: KeywordRow, minor: int) -> float:
             f"{row.place}: bids are in {row.currency[:8]!r}, for which there is no reference rate: export in "
             f"one of {', '.join(sorted(EUR_PER_UNIT))}"
         )
-    return minor / 10 ** exponent(row.currency) * EUR_PER_UNIT[row.currency]
+    return float(minor) / float(10 ** exponent(row.currency)) * EUR_PER_UNIT[row.currency]
 
 
 def _intent(analysis: Result, low: Sequence[float], middle: Sequence[float], high: Sequence[float]) -> Part:

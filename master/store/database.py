@@ -40,6 +40,7 @@ class Database:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _make_engine(self.url.render_as_string(hide_password=False), self.sqlite)
         self._writing = self.engine.execution_options(d8_write=True)
+        self._writing_lightly = self.engine.execution_options(d8_write=True, d8_light=True)
         #: Called with the news of each committed write that has any, in the thread that wrote.
         self.listeners: list[Callable[[News], None]] = []
 
@@ -50,9 +51,15 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[Connection]:
-        """One transaction, committed at exit; then the listeners hear its news."""
-        with self._translated(), self._writing.connect() as connection:
+    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+        """One transaction, committed at exit; then the listeners hear its news.
+
+        A write that is not ``durable`` is atomic and survives the crash of any process, but a power
+        cut may undo it together with all that came after it, until the next durable one. That is for
+        what would be repeated anyway, such as a claim: on a small disk a flush takes milliseconds.
+        """
+        writing = self._writing if durable else self._writing_lightly
+        with self._translated(), writing.connect() as connection:
             news = connection.info[_NEWS] = News()
             with connection.begin():
                 yield connection
@@ -90,8 +97,6 @@ def _make_engine(url: str, sqlite: bool) -> Engine:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
-        # FULL: an acknowledged approval or result survives the plug being pulled, too.
-        cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         # Keep the log small on an SD card; ask for file sizes that stay bounded.
         cursor.execute("PRAGMA journal_size_limit=16777216")
@@ -99,8 +104,16 @@ def _make_engine(url: str, sqlite: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        writing = connection.get_execution_options().get("d8_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        options = connection.get_execution_options()
+        if not options.get("d8_write", False):
+            connection.exec_driver_sql("BEGIN")
+            return
+        # FULL: an acknowledged approval or result survives the plug being pulled, too.
+        wanted = "NORMAL" if options.get("d8_light", False) else "FULL"
+        if connection.info.get("synchronous") != wanted:
+            connection.exec_driver_sql(f"PRAGMA synchronous={wanted}")
+            connection.info["synchronous"] = wanted
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 

@@ -20,7 +20,7 @@ from master.store.database import Database
 from tasks.errors import Unhealthy
 
 T = TypeVar("T")
-_Write = tuple[Callable[[Connection], Any], "Future[Any]"]
+_Write = tuple[Callable[[Connection], Any], "Future[Any]", bool]
 
 #: A larger group makes the first of it wait; the gain is small by then.
 MOST_TOGETHER = 64
@@ -36,12 +36,13 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
         self._thread.start()
 
-    def submit(self, write: Callable[[Connection], T]) -> Future[T]:
-        """The future is done when ``write`` is committed, or holds what it raised."""
+    def submit(self, write: Callable[[Connection], T], *, durable: bool = True) -> Future[T]:
+        """The future is done when ``write`` is committed, or holds what it raised. A group is as
+        durable as its most durable member (see ``Database.write``)."""
         if self._closed:
             raise Unhealthy("the master is shutting down: try again when it is back")
         future: Future[T] = Future()
-        self._waiting.put((write, future))
+        self._waiting.put((write, future, durable))
         return future
 
     def close(self) -> None:
@@ -66,8 +67,8 @@ class Writer:
 
     def _commit(self, group: list[_Write]) -> None:
         try:
-            with self._database.write() as connection:
-                values = [write(connection) for write, _ in group]
+            with self._database.write(durable=any(durable for _, _, durable in group)) as connection:
+                values = [write(connection) for write, _, _ in group]
         except Exception as error:
             if len(group) == 1:
                 group[0][1].set_exception(error)
@@ -75,5 +76,5 @@ class Writer:
             for member in group:
                 self._commit([member])
             return
-        for (_, future), value in zip(group, values, strict=True):
+        for (_, future, _), value in zip(group, values, strict=True):
             future.set_result(value)

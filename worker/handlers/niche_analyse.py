@@ -1,4 +1,4 @@
-"""Handler of ``niche.analyse``: intent, growth and seasons of one group of keywords in one market."""
+"""Handler of ``niche.analyse``: intent, growth and seasons of one group of keywords."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ def ask_model(texts: list[str], model: str, context: Context) -> dict[str, Proba
     if not texts:
         return {}
     context.progress(0.1, f"asking the model about {len(texts)} keywords")
-    scored = context.models.score(model, score_items(texts))
+    # One call for each intent: a prompt that comes alone is kept by the model server, and the next
+    # group of keywords continues it.
+    scored = [answer for item in score_items(texts) for answer in context.models.score(model, [item])]
     return dict(zip(texts, model_probabilities(scored, len(texts)), strict=True))
 
 

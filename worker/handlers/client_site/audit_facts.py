@@ -89,11 +89,11 @@ def _services(site: Site, brief: Brief) -> Iterator[str]:
 def _placeholders(site: Site, brief: Brief) -> Iterator[str]:
     own = " ".join(brief_texts(brief)).lower()
     for page in site.pages:
-        text = page.source.lower()
+        text = page.stated_text.lower()
         yield from (
             f"{page.path} contains {mark!r}" for mark in PLACEHOLDERS if mark in text and mark not in own
         )
-        if re.search(r"<(p|h1|h2|h3|li|dd|td)[^>]*>\s*</\1>", text):
+        if re.search(r"<(p|h1|h2|h3|li|dd|td)[^>]*>\s*</\1>", page.source):
             yield f"{page.path} has an empty paragraph, heading or cell"
 
 

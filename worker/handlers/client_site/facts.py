@@ -7,8 +7,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from tasks.client_brief import Brief
-from worker.handlers.client_site.formats import price
+from tasks.client_brief import WEEK, Brief
+from worker.handlers.client_site.formats import DAY_NAMES, price
 from worker.handlers.client_site.words import SUPERLATIVES
 
 NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
@@ -37,7 +37,8 @@ def known_facts(brief: Brief) -> Known:
         for s in brief.services
         if s.price_minor is not None
     ]
-    joined = "\n".join([*texts, *prices])
+    days = [DAY_NAMES[brief.language][WEEK.index(day)] for hours in brief.hours for day in hours.days]
+    joined = "\n".join([*texts, *prices, *days])
     return Known(
         numbers=frozenset(NUMBER.findall(joined)),
         emails=frozenset(found.lower() for found in EMAIL.findall(joined)),
