@@ -6,12 +6,14 @@ import importlib
 
 CAPABILITIES: tuple[str, ...] = (
     "master.flows.canary",
-    # "master.darwin",
-    # "master.niches",
-    # "master.clients",
+    "master.darwin.flow",
+    "master.niches.flow",
+    "master.clients.flow",
 )
+#: Tables of doors: they are created with the rest, whether or not the door is open.
+_TABLES: tuple[str, ...] = ("master.telegram.tables",)
 
 
 def load_capabilities() -> None:
-    for module in CAPABILITIES:
+    for module in (*CAPABILITIES, *_TABLES):
         importlib.import_module(module)

@@ -9,7 +9,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from master.approvals import expire_approvals
-from master.clients.watch import take_pending
+from master.clients.watch import close_orphans, take_pending
 from master.clock import Clock
 from master.dispatch.bell import Bell
 from master.dispatch.conductor import Conductor
@@ -73,6 +73,7 @@ class Duties:
         now = self._clock()
         with self._database.write() as connection:
             taken = take_pending(connection, partial(start_run, now=now), now=now)
+            close_orphans(connection, now=now)
         if taken:
             say(log, logging.INFO, "clients_taken", clients=",".join(taken))
 

@@ -34,10 +34,10 @@ def describe_business(brief: Brief, *more: str) -> str:
     """The brief in a few lines, for a prompt."""
     lines = [
         f"Business: {brief.name}, {brief.sector}, {brief.city}.",
-        f"Offers: {', '.join(service.name for service in brief.services[:8])}.",
+        f"Offers: {', '.join(service.name for service in brief.services[:5])}.",
         f"Tone: {brief.tone.value}.",
         f"For: {brief.audience}." if brief.audience else "",
-        " ".join(brief.description.split())[:400],
+        " ".join(brief.description.split())[:240],
         *more,
     ]
     return "\n".join(line for line in lines if line)

@@ -35,7 +35,7 @@ from tasks.client_brief import Brief
 from tasks.client_look import Action
 
 #: Texts that the model writes for each slot that it may write itself.
-_SAMPLES = 3
+_SAMPLES = 2
 
 
 class Stages:

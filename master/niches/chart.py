@@ -9,7 +9,7 @@ from html import escape
 from master.niches.ranking import Ranked
 
 WIDTH, HEIGHT = 960, 620
-LEFT, RIGHT, TOP, BOTTOM = 70, 30, 60, 60
+LEFT, RIGHT, TOP, BOTTOM = 70, 50, 60, 60
 #: Only so many bubbles get their name, the best ones; the rest have a tooltip.
 NAMED = 10
 
@@ -51,6 +51,11 @@ def _y(competition: float) -> float:
     return HEIGHT - BOTTOM - competition * (HEIGHT - TOP - BOTTOM)
 
 
+def _radius(one: Ranked) -> float:
+    """The area, not the radius, tells the score."""
+    return 25 * math.sqrt(max(one.niche.score.total.middle, 0) / 100)
+
+
 def _axes(low: int, high: int) -> list[str]:
     parts = []
     for power in range(low, high + 1):
@@ -74,8 +79,7 @@ def _axes(low: int, high: int) -> list[str]:
 def _bubble(one: Ranked, low: int, high: int) -> str:
     score = one.niche.score
     x, y = _x(score.demand.middle, low, high), _y(score.competition.middle)
-    # The area, not the radius, tells the score.
-    radius = 3 + 22 * math.sqrt(max(score.total.middle, 0) / 100)
+    radius = _radius(one)
     best = " best" if one.rank == 1 else ""
     total = score.total
     tip = f"{one.rank_text}. {one.niche.label}: {total.middle:.0f} ({total.low:.0f}-{total.high:.0f})"
@@ -96,8 +100,8 @@ def _names(ranked: Sequence[Ranked], low: int, high: int) -> list[str]:
         score = one.niche.score
         text = f"{one.rank}. {one.niche.label[:34]}"
         width = 7.2 * len(text)
-        x = min(_x(score.demand.middle, low, high) + 8, WIDTH - 4 - width)
-        y = _y(score.competition.middle) - 8
+        x = min(_x(score.demand.middle, low, high) + _radius(one) + 4, WIDTH - 4 - width)
+        y = _y(score.competition.middle) + 4
         while any(abs(y - other) < 15 and x < end and start < x + width for start, end, other in taken):
             y += 15
         taken.append((x, x + width, y))

@@ -24,8 +24,9 @@ _WHOLE: dict[str, frozenset[str]] = {
         """avg monthly searches | average monthly searches | monthly searches | searches | search volume
         | volume | volumen | volumen de busqueda | volumen de busquedas | busquedas | busquedas mensuales
         | promedio de busquedas mensuales | media de busquedas mensuales | busquedas mensuales promedio
-        | moy recherches mensuelles | nombre moyen de recherches mensuelles 
-        | durchschnittl suchanfragen pro monat | durchschnittliche suchanfragen pro monat | media ricerche mensili | media de pesquisas mensais"""
+        | moy recherches mensuelles | nombre moyen de recherches mensuelles | media ricerche mensili
+        | durchschnittl suchanfragen pro monat | durchschnittliche suchanfragen pro monat
+        | media de pesquisas mensais"""
     ),
     "currency": _headers("currency | currency code | moneda | divisa | devise | wahrung | valuta | moeda"),
     "yearly_change": _headers(

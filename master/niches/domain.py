@@ -46,6 +46,8 @@ def propose_domains(label: str, market: Market, count: int = 5) -> tuple[DomainN
     strong = [word for word in words if word not in _SMALL_WORDS] or words
     found: dict[str, DomainName] = {}
     for stem in _stems(words, strong):
+        if not stem:
+            continue
         for ending in _ENDINGS.get(market.language, ("",)):
             for domain in market.domains:
                 name = stem + ending

@@ -103,6 +103,11 @@ def _volumes(
     )
 
 
+def _weights(low: Sequence[float], high: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
+    """The bounds of the weights; where nothing is searched all keywords weigh the same."""
+    return (low, high) if sum(high) > 0 else ([1.0] * len(low), [1.0] * len(high))
+
+
 def _part(name: str, share: Interval, reason: str) -> Part:
     of = POINTS[name]
     points = [round(of * min(max(value, 0.0), 1.0), 4) for value in (share.low, share.middle, share.high)]
@@ -157,8 +162,9 @@ MONTH_NAMES = "January February March April May June July August September Octob
 def _competition(
     rows: Sequence[KeywordRow], low: Sequence[float], middle: Sequence[float], high: Sequence[float]
 ) -> Interval:
-    least = smallest_mean([row.competition_low for row in rows], low, high)
-    most = largest_mean([row.competition_high for row in rows], low, high)
+    bounds = _weights(low, high)
+    least = smallest_mean([row.competition_low for row in rows], *bounds)
+    most = largest_mean([row.competition_high for row in rows], *bounds)
     if least is None or most is None:
         return Interval(low=0, middle=0.5, high=1)
     centers = [(row.competition_low + row.competition_high) / 2 for row in rows]
@@ -186,10 +192,10 @@ def _bid_value(
     factor = market.purchasing_factor / home.purchasing_factor
     cheap = [_eur(rows[i], rows[i].bid_low_minor or 0) * factor for i in known]
     dear = [_eur(rows[i], rows[i].bid_high_minor or 0) * factor for i in known]
-    weights_low, weights_high = [low[i] for i in known], [high[i] for i in known]
+    bounds = _weights([low[i] for i in known], [high[i] for i in known])
     least, most = (
-        smallest_mean(cheap, weights_low, weights_high),
-        largest_mean(dear, weights_low, weights_high),
+        smallest_mean(cheap, *bounds),
+        largest_mean(dear, *bounds),
     )
     if least is None or most is None:
         return _part("bid value", Interval(low=0, middle=0.3, high=1), "no bids in the export")
@@ -214,10 +220,11 @@ def _intent(analysis: Result, low: Sequence[float], middle: Sequence[float], hig
         [_worth(p) for p in (found.combined, found.by_rule, found.by_model) if p is not None]
         for found in analysis.intents
     ]
-    least = smallest_mean([min(worths) for worths in opinions], low, high)
-    most = largest_mean([max(worths) for worths in opinions], low, high)
+    bounds = _weights(low, high)
+    least = smallest_mean([min(worths) for worths in opinions], *bounds)
+    most = largest_mean([max(worths) for worths in opinions], *bounds)
     if least is None or most is None:
-        return _part("intent", Interval(low=0, middle=0.5, high=1), "intent not known: no searches")
+        return _part("intent", Interval(low=0, middle=0.5, high=1), "intent not known: no keywords")
     share = interval(least, _mean([worths[0] for worths in opinions], middle), most)
     buying = _mean([found.combined[1] + found.combined[2] for found in analysis.intents], middle)
     reason = f"{buying:.0%} of searches compare or buy"
@@ -236,7 +243,7 @@ def _breadth(
     """A niche that rests on one keyword is fragile: 1 less that keyword's share."""
     top = dominance(low, middle, high)
     if top is None:
-        return _part("breadth", Interval(low=0, middle=0, high=1), "no searches")
+        return _part("breadth", Interval(low=0, middle=0, high=0), "no searches")
     share = Interval(low=1 - top.high, middle=1 - top.middle, high=1 - top.low)
     return _part(
         "breadth", share, f"the largest of {len(rows)} keywords has {top.middle:.0%} of the searches"

@@ -10,6 +10,9 @@ from worker.handlers.client_site.writing import clean, refusal
 from worker.handlers.context import Context
 from worker.models.protocol import GenerateItem
 
+#: One sentence; what is longer is refused anyway.
+_MAX_TOKENS = 56
+
 _LANGUAGE_NAMES = {Language.SPANISH: "Spanish", Language.ENGLISH: "English"}
 
 
@@ -46,9 +49,9 @@ def describe(brief: Brief, note: str) -> str:
     """The business in a few lines, for a prompt."""
     lines = [
         f"Business: {brief.name}, {brief.sector}, {brief.city}.",
-        f"Offers: {', '.join(service.name for service in brief.services[:8])}.",
+        f"Offers: {', '.join(service.name for service in brief.services[:5])}.",
         f"Tone: {brief.tone.value}.",
-        " ".join(brief.description.split())[:400],
+        " ".join(brief.description.split())[:240],
     ]
     if note:
         lines.append(f"The owner rejected the last draft: {note}")
@@ -78,7 +81,7 @@ def _generate(
                     ("user", f"{about}\n\n{slot.ask}"),
                 ],
             ),
-            max_new_tokens=min(96, slot.max_chars // 2),
+            max_new_tokens=min(_MAX_TOKENS, slot.max_chars // 2),
             temperature=0.7,
             top_p=0.9,
             seed=request.seed + sample,
@@ -95,7 +98,7 @@ def _generate(
         text = clean(answer.text)
         reason = refusal(text, request.brief, known, slot.max_chars)
         if reason:
-            refused.setdefault(slot.name, []).append(f"{reason}: {text[:120]!r}")
+            refused.setdefault(slot.name, []).append(f"{reason}: {text[:60]!r}")
         else:
             passed.setdefault(slot.name, []).append(text)
     return passed, refused

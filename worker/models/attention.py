@@ -32,7 +32,8 @@ def grouped_attention(
 
     Args:
         query: (rows, heads, queries, head size); key, value: (rows, key-value heads, tokens, head size).
-        attention_mask: (rows, 1, queries, tokens), added to the logits.
+        attention_mask: (rows, 1, queries, tokens), added to the logits. None: causal, with the last
+            query at the last token.
 
     Returns:
         (rows, queries, heads, head size), and None for the weights.
@@ -40,14 +41,21 @@ def grouped_attention(
     rows, heads, queries, size = query.shape
     shared = key.shape[1]
     group = heads // shared
+    if attention_mask is None:
+        attention_mask = causal_mask(queries, key.shape[2], query.device)
     if group > 1:
         query = query.reshape(rows, shared, group * queries, size)
-        if attention_mask is not None:
-            attention_mask = attention_mask.expand(rows, 1, queries, -1).repeat(1, 1, group, 1)
+        attention_mask = attention_mask.repeat(1, 1, group, 1)
     output = torch.nn.functional.scaled_dot_product_attention(
         query, key, value, attn_mask=attention_mask, dropout_p=dropout, scale=scaling
     )
     return output.reshape(rows, heads, queries, -1).transpose(1, 2), None
+
+
+def causal_mask(queries: int, tokens: int, device: torch.device) -> torch.Tensor:
+    """(1, 1, queries, tokens), True where the last ``queries`` of ``tokens`` may attend."""
+    ends = torch.arange(tokens - queries, tokens, device=device)
+    return (torch.arange(tokens, device=device) <= ends[:, None])[None, None]
 
 
 AttentionInterface.register(NAME, grouped_attention)

@@ -48,11 +48,11 @@ class CausalModel:
         model: a transformers causal model in evaluation mode.
         text: its tokenizer.
         budget: limits of one forward pass.
-        shares: whether it can run rows that share a prefix, under masks of our own (see ``plain``).
     """
 
-    def __init__(self, model: Any, text: Text, budget: Budget, *, shares: bool) -> None:
-        self.shares = shares
+    def __init__(self, model: Any, text: Text, budget: Budget) -> None:
+        #: Whether it can run as rows that share a prefix, under masks of our own; see ``sharing``.
+        self.shares = False
         self.model = model
         self.text = text
         self.budget = budget

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import math
 import os
 import shutil
 import tempfile
@@ -14,15 +13,13 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, GgufConfig
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from tasks.errors import PermanentFailure
-from worker.models import attention
 from worker.models.artifacts import ModelFiles, folder_files, is_causal
 from worker.models.causal import CPU_BUDGET, GPU_BUDGET, CausalModel
-from worker.models.plain import plain_score
-from worker.models.scoring import ScoreTask, score_batch
 from worker.models.sentence import SentenceModel
+from worker.models.sharing import try_sharing
 from worker.models.text import Text
 
 log = logging.getLogger(__name__)
@@ -66,63 +63,18 @@ def ready_folder(files: ModelFiles, cache_folder: Path) -> Path:
 def load_causal(folder: Path, placement: Placement) -> CausalModel:
     """A causal language model from a folder of safetensors, ready to compute.
 
-    It runs as rows that share prefixes if its layers allow that and if, tried on a small example,
-    it then gives what it gives when run plainly.
+    Whether it can run as rows that share prefixes is tried out here.
     """
-    config = AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config()
-    if _attends_to_all(config):
-        model = _open_causal(folder, placement, shares=True)
-        with torch.inference_mode():
-            error = sharing_error(model)
-        if error <= (0.01 if placement.dtype is torch.float32 else 1.0):
-            return model
-        log.warning("model_runs_plainly folder=%s sharing_error=%.3g", folder, error)
-    return _open_causal(folder, placement, shares=False)
-
-
-def _open_causal(folder: Path, placement: Placement, *, shares: bool) -> CausalModel:
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     model = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=placement.dtype,
-        use_safetensors=True,
-        local_files_only=True,
-        attn_implementation=attention.NAME if shares else None,
+        folder, dtype=placement.dtype, use_safetensors=True, local_files_only=True
     )
     context_tokens = int(model.config.get_text_config().max_position_embeddings)
     budget = GPU_BUDGET if placement.device.type == "cuda" else CPU_BUDGET
-    return CausalModel(_placed(model, placement), Text(tokenizer, context_tokens), budget, shares=shares)
-
-
-def _attends_to_all(config: Any) -> bool:
-    """Whether every layer attends to the whole context: no windows, no recurrent layers."""
-    layers = getattr(config, "layer_types", None)
-    if layers is not None:
-        return all(layer == "full_attention" for layer in layers)
-    return getattr(config, "sliding_window", None) is None
-
-
-def sharing_error(model: CausalModel) -> float:
-    """Largest difference, in nats, between scores with and without sharing, on a small example."""
-    ids = [
-        token for token in range(model.model.config.get_text_config().vocab_size) if token not in model.ends
-    ]
-    some = tuple(ids[len(ids) * part // 17] for part in range(1, 16))
-    tasks = [ScoreTask(some[:10], (some[10:12], some[12:13])), ScoreTask(some[:7], (some[7:8], some[9:12]))]
-    try:
-        past, _ = model.prefix(some[:5])
-        found, _ = score_batch(model, past, tasks)
-    except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-        log.warning("model_cannot_share error=%s", error)
-        return math.inf
-    finally:
-        model.prefixes.clear()
-    expected = [plain_score(model, task.prompt, task.choices) for task in tasks]
-    return max(
-        abs(one - other)
-        for row, other_row in zip(found, expected, strict=True)
-        for one, other in zip(row, other_row, strict=True)
-    )
+    causal = CausalModel(_placed(model, placement), Text(tokenizer, context_tokens), budget)
+    with torch.inference_mode():
+        try_sharing(causal)
+    return causal
 
 
 def load_sentence(folder: Path, placement: Placement) -> SentenceModel:

@@ -11,6 +11,7 @@ import asyncio
 import fcntl
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -91,6 +92,7 @@ def _serve(options: argparse.Namespace) -> None:
             timeout_graceful_shutdown=2,
         )
     )
+    _stop_on_signals(server)
     log.info("model_server_listening socket=%s pid=%d", options.socket, os.getpid())
     try:
         _preload(registry, options.preload)
@@ -100,6 +102,19 @@ def _serve(options: argparse.Namespace) -> None:
         registry.stop()
         lock.close()
         log.info("model_server_stopped pid=%d", os.getpid())
+
+
+def _stop_on_signals(server: uvicorn.Server) -> None:
+    """End well on SIGTERM and SIGINT at any time.
+
+    While it serves, uvicorn has handlers of its own; afterwards it raises the signal again, for these.
+    """
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
 
 
 def _preload(registry: Registry, references: Sequence[str]) -> None:

@@ -142,7 +142,8 @@ class FakeFleet:
         # Through JSON, as it travels.
         sent = task.request.model_validate_json(request.model_dump_json())
         result = handler.handle(sent, FakeContext(self.models, self.artifacts))
-        return task.result.model_validate_json(result.model_dump_json())
+        answer: Record = task.result.model_validate_json(result.model_dump_json())
+        return answer
 
 
 class FakePass:

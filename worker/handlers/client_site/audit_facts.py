@@ -100,7 +100,11 @@ def _placeholders(site: Site, brief: Brief) -> Iterator[str]:
 def _data_values(page: HtmlPage) -> Iterator[str]:
     """The texts in a page's JSON-LD, its vocabulary apart."""
     for block in page.data_blocks:
-        yield from _leaves(json.loads(block))
+        try:
+            yield from _leaves(json.loads(block))
+        except ValueError:
+            # Not JSON: the numbers and contacts in it are checked as they stand.
+            yield block
 
 
 def _leaves(value: Any) -> Iterator[str]:

@@ -15,6 +15,7 @@ NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 PHONE = re.compile(r"\+?\d[\d ()./-]{5,}\d")
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_LOOK_BACK = 64
 _SENTENCE_END = re.compile(r"[.!?¡¿:;·|—–\"“”«»(\[\n•]\s*$")
 
 
@@ -83,7 +84,8 @@ def unknown_names(text: str, known: Known) -> list[str]:
     """Capitalized words inside a sentence that the brief never uses: people, places, brands."""
     found = []
     for match in WORD.finditer(text):
-        before = text[: match.start()].rstrip(" ")
+        # A look at the last few characters is enough, and keeps a long page from taking forever.
+        before = text[max(0, match.start() - _LOOK_BACK) : match.start()].rstrip(" ")
         starts = not before or _SENTENCE_END.search(before) is not None
         if match[0][0].isupper() and not starts and fold(match[0]) not in known.words:
             found.append(match[0])

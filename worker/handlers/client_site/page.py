@@ -34,6 +34,7 @@ class HtmlPage(HTMLParser):
         self.inline_code: list[str] = []
         self._open: list[str] = []
         self._doctype = False
+        self._data = False
         self.feed(source)
         self.close()
         self.faults += [f"<{tag}> is never closed" for tag in self._open]
@@ -63,8 +64,12 @@ class HtmlPage(HTMLParser):
             self.ids.append(values["id"])
         if tag == "img" and "alt" not in values:
             self.images_without_alt.append(values.get("src", ""))
-        if tag == "script" and values.get("type") != "application/ld+json":
-            self.inline_code.append("script")
+        if tag == "script":
+            self._data = values.get("type") == "application/ld+json"
+            if self._data:
+                self.data_blocks.append("")
+            else:
+                self.inline_code.append("script")
         self.inline_code += [name for name in values if name == "style" or name.startswith("on")]
         self.references += [(tag, name, values[name]) for name in ("href", "src") if name in values]
 
@@ -80,7 +85,8 @@ class HtmlPage(HTMLParser):
     def handle_data(self, data: str) -> None:
         inside = self._open[-1] if self._open else ""
         if inside == "script":
-            self.data_blocks.append(data)
+            if self._data:
+                self.data_blocks[-1] += data
         elif inside == "title":
             self.title += data
         elif inside != "style":

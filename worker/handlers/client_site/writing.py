@@ -16,9 +16,12 @@ from worker.handlers.client_site.facts import (
 )
 from worker.handlers.client_site.words import COURTESY_WORDS, FUNCTION_WORDS
 
-_MARKUP = re.compile(r"[<>{}\[\]*_#`|\\]|https?:")
+#: Markup, and the colon of an echoed prompt ("Business: ...").
+_MARKUP = re.compile(r"[<>{}\[\]*_#`|\\:]")
 #: Two words are one for the check when they share so long a beginning ("hornear", "horneamos").
 _STEM = 5
+#: A sentence has at least this share of grammatical words; a string of keywords has fewer.
+_SENTENCE_SHARE = 0.25
 
 
 def clean(text: str) -> str:
@@ -35,7 +38,7 @@ def refusal(text: str, brief: Brief, known: Known, max_chars: int) -> str:
     if not 20 <= len(text) <= max_chars:
         return f"{len(text)} characters, not 20 to {max_chars}"
     if _MARKUP.search(text):
-        return "contains markup"
+        return "contains markup or a colon"
     if text[-1] not in ".!?":
         return "does not end like a sentence"
     for what, found in (
@@ -49,6 +52,8 @@ def refusal(text: str, brief: Brief, known: Known, max_chars: int) -> str:
     words = [fold(word) for word in WORD.findall(text)]
     if len(set(words)) < 0.6 * len(words):
         return "repeats itself"
+    if sum(word in FUNCTION_WORDS[brief.language] for word in words) < _SENTENCE_SHARE * len(words):
+        return "reads like a list of words, not like a sentence"
     foreign = _foreign_word(words, brief.language, known)
     return f"the word {foreign!r} is not the brief's" if foreign else ""
 
