@@ -45,9 +45,7 @@ def prepare_broker(settings: Settings) -> Path:
     port = known.port if known.port and port_is_free("127.0.0.1", known.port) else free_port()
     password = known.password or secrets.token_urlsafe(24)
     path = folder / "valkey.conf"
-    write_whole(
-        path, _CONFIGURATION.format(port=port, password=password, folder=folder).encode(), mode=0o600
-    )
+    write_whole(path, _CONFIGURATION.format(port=port, password=password, folder=folder).encode(), mode=0o600)
     write_whole(address, f"redis://:{password}@127.0.0.1:{port}/0\n".encode(), mode=0o600)
     return path
 

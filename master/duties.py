@@ -27,7 +27,13 @@ log = logging.getLogger("d8.duties")
 
 class Duties:
     def __init__(
-        self, database: Database, engine: Engine, conductor: Conductor, bell: Bell, settings: Settings, clock: Clock
+        self,
+        database: Database,
+        engine: Engine,
+        conductor: Conductor,
+        bell: Bell,
+        settings: Settings,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._engine = engine

@@ -33,7 +33,9 @@ def make_home(settings: Settings) -> None:
                 f"or make room there"
             ) from None
         if not os.access(folder, os.W_OK):
-            raise Unhealthy(f"the folder {folder} cannot be written: make it yours, or choose another with D8_HOME")
+            raise Unhealthy(
+                f"the folder {folder} cannot be written: make it yours, or choose another with D8_HOME"
+            )
 
 
 def prepare_master(settings: Settings, database: Database, build: Build, clock: Clock) -> None:

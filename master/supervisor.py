@@ -118,7 +118,8 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 # Ctrl-C in the terminal is for the supervisor, which stops its parts in order.
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                # The supervisor has no threads of its own yet when it forks.
+                preexec_fn=_die_with_parent,  # noqa: PLW1509
             )
 
     def _wait_ready(self, part: Part) -> None:

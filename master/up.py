@@ -116,7 +116,8 @@ def _flower(settings: Settings) -> Part:
         mode=0o600,
     )
     return Part(
-        name="flower", command=python("celery", "-A", "tasks.app", "flower", f"--conf={configuration}", "--logging=warning")
+        name="flower",
+        command=python("celery", "-A", "tasks.app", "flower", f"--conf={configuration}", "--logging=warning"),
     )
 
 

@@ -6,7 +6,8 @@ worker that claims and runs the step; anywhere else it is a mistake.
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from celery import Celery
 

@@ -47,7 +47,9 @@ def build_id(root: Path = ROOT) -> str:
 def current_build() -> Build:
     """The build of this process: read once, since the process keeps the code it started with."""
     commit = _git("rev-parse", "--short", "HEAD")
-    dirty = bool(commit) and bool(_git("status", "--porcelain", "--untracked-files=normal", "--", *_FOLDERS, *_FILES))
+    dirty = bool(commit) and bool(
+        _git("status", "--porcelain", "--untracked-files=normal", "--", *_FOLDERS, *_FILES)
+    )
     return Build(id=build_id(), commit=commit, dirty=dirty)
 
 

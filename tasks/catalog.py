@@ -44,4 +44,6 @@ def get_task(name: str) -> TaskSpec[Any, Any]:
     try:
         return _BY_NAME[name]
     except KeyError:
-        raise NotFound(f"no task is called {name!r}: this build knows {', '.join(sorted(_BY_NAME))}") from None
+        raise NotFound(
+            f"no task is called {name!r}: this build knows {', '.join(sorted(_BY_NAME))}"
+        ) from None

@@ -19,7 +19,7 @@ from celery.signals import (
     worker_ready,
     worker_shutdown,
 )
-from kombu import Queue
+from kombu.entity import Queue
 
 import worker.request as request_module
 from tasks.app import make_app
@@ -56,7 +56,10 @@ class Process:
     def runner(self) -> Runner:
         """Made in the child, at its first use: connections do not survive a fork."""
         return Runner(
-            self.identity, MasterClient(self.settings), self.spool, lambda: ModelClient(self.settings.socket_path())
+            self.identity,
+            MasterClient(self.settings),
+            self.spool,
+            lambda: ModelClient(self.settings.socket_path()),
         )
 
 
@@ -82,7 +85,7 @@ def worker_name(node: str) -> str:
 @celeryd_init.connect
 def _prepare(sender: str, instance: Any, conf: Any, **_: Any) -> None:
     """Before queues are chosen and children are forked."""
-    global process
+    global process  # noqa: PLW0603 (Celery calls this function and forks: there is nowhere else to put it)
     configure_logging()
     process = Process(sender)
     settings, identity, build = process.settings, process.identity, process.build.id
@@ -124,7 +127,9 @@ def _join(sender: Any, **_: Any) -> None:
     process.agent.start()
     process.models = ModelServerSupervisor(
         ServerSettings(
-            socket_path=settings.socket_path(), log_folder=settings.log_folder, options=("--idle-exit-s", "60")
+            socket_path=settings.socket_path(),
+            log_folder=settings.log_folder,
+            options=("--idle-exit-s", "60"),
         )
     )
     process.models.start()

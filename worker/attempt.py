@@ -104,7 +104,8 @@ class LeaseKeeper:
                 )
             )
         except StaleToken as error:
-            # Cancelled, or given to another. Also the answer to a renewal that crossed with its own report: then nobody reads the reason.
+            # Cancelled, or given to another. Also the
+            # answer to a renewal that crossed with its own report: then nobody reads the reason.
             attempt.stop_reason = str(error)
         except D8Error as error:
             # The result counts as long as nobody else is granted the step: go on.

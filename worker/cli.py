@@ -26,8 +26,12 @@ def main(arguments: list[str] | None = None) -> int:
         "what it runs. Settings: D8_MASTER_URL, D8_BROKER_URL, D8_WORKER_TOKEN; on the master's own machine "
         "nothing needs to be set.",
     )
-    start.add_argument("--name", default=socket.gethostname(), help="how the fleet calls it (default: the host's name)")
-    start.add_argument("--slots", type=int, default=0, help="steps at the same time (default: cores, at most 4)")
+    start.add_argument(
+        "--name", default=socket.gethostname(), help="how the fleet calls it (default: the host's name)"
+    )
+    start.add_argument(
+        "--slots", type=int, default=0, help="steps at the same time (default: cores, at most 4)"
+    )
     options = parser.parse_args(arguments)
     try:
         _start(options.name, options.slots)
@@ -53,9 +57,16 @@ def _start(name: str, slots: int) -> None:
     queues = [lane_queue(lane, build) for lane in lanes] + [worker_queue(name, build)]
     command = [sys.executable, "-m", "celery", "-A", "worker.app", "worker"]
     command += ["-n", f"d8@{name}", "-Q", ",".join(queues), "--pool", "prefork"]
-    command += ["-c", str(slots or settings.count_slots()), "--without-gossip", "--without-mingle", "-l", "WARNING"]
+    command += [
+        "-c",
+        str(slots or settings.count_slots()),
+        "--without-gossip",
+        "--without-mingle",
+        "-l",
+        "WARNING",
+    ]
     os.chdir(ROOT)
-    os.execv(sys.executable, command)
+    os.execv(sys.executable, command)  # noqa: S606
 
 
 if __name__ == "__main__":

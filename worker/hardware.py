@@ -11,14 +11,20 @@ import psutil
 
 from tasks.protocol import Gpu, Hardware
 
-_QUERY = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version,compute_cap", "--format=csv,noheader,nounits"]
+_QUERY = [
+    "nvidia-smi",
+    "--query-gpu=name,memory.total,driver_version,compute_cap",
+    "--format=csv,noheader,nounits",
+]
 
 
 def probe_hardware(home: Path) -> Hardware:
     """Cores, memory, free disk under ``home``, GPUs. What cannot be found out is left out."""
     return Hardware(
         machine=platform.machine(),
-        cpus=len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count() or 1,
+        cpus=len(psutil.Process().cpu_affinity())
+        if hasattr(psutil.Process, "cpu_affinity")
+        else psutil.cpu_count() or 1,
         memory_mib=psutil.virtual_memory().total // 2**20,
         disk_free_mib=psutil.disk_usage(str(_existing(home))).free // 2**20,
         gpus=tuple(probe_gpus()),

@@ -48,7 +48,11 @@ class MasterClient:
 
     def claim(self, request: ClaimRequest) -> Grant | Refusal:
         body = self._post("/worker/claim", request)
-        return Refusal.model_validate_json(body) if body.startswith(b'{"refused"') else Grant.model_validate_json(body)
+        return (
+            Refusal.model_validate_json(body)
+            if body.startswith(b'{"refused"')
+            else Grant.model_validate_json(body)
+        )
 
     def renew(self, renewal: Renewal) -> Renewed:
         return Renewed.model_validate_json(self._post("/worker/renew", renewal))
@@ -77,13 +81,18 @@ class MasterClient:
 
     def write_artifact(self, digest: str, data: bytes, *, name: str, media_type: str, run: str) -> None:
         self._call(
-            "PUT", f"/api/artifacts/{digest}", body=data, fields={"name": name, "media_type": media_type, "run": run}
+            "PUT",
+            f"/api/artifacts/{digest}",
+            body=data,
+            fields={"name": name, "media_type": media_type, "run": run},
         )
 
     def _post(self, path: str, message: Record) -> bytes:
         return self._call("POST", path, body=message.model_dump_json().encode())
 
-    def _call(self, method: str, path: str, *, body: bytes | None = None, fields: dict[str, str] | None = None) -> bytes:
+    def _call(
+        self, method: str, path: str, *, body: bytes | None = None, fields: dict[str, str] | None = None
+    ) -> bytes:
         """The answer's body. ``Unreachable``: no answer; other errors as the master named them."""
         url = self._settings.find_master_url()
         if not url:
@@ -91,7 +100,10 @@ class MasterClient:
                 f"no master is known here: set D8_MASTER_URL and D8_WORKER_TOKEN, or start the master of this "
                 f"machine with 'd8 up' (looked in {self._settings.run_folder})"
             )
-        headers = {"Authorization": f"Bearer {self._settings.find_token()}", "Content-Type": "application/json"}
+        headers = {
+            "Authorization": f"Bearer {self._settings.find_token()}",
+            "Content-Type": "application/json",
+        }
         query = "?" + urlencode(fields) if fields else ""
         try:
             answer = self._pool.request(method, url + path + query, body=body, headers=headers)

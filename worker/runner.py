@@ -88,10 +88,24 @@ class Runner:
             answer = patiently(lambda: self._client.claim(request), tries=TRIES, what="claim")
         except D8Error as error:
             # The master will ring again for what nobody has claimed.
-            say(log, logging.WARNING, "claim_failed", step=ticket.step, attempt=ticket.attempt, error=str(error))
+            say(
+                log,
+                logging.WARNING,
+                "claim_failed",
+                step=ticket.step,
+                attempt=ticket.attempt,
+                error=str(error),
+            )
             return None
         if isinstance(answer, Refusal):
-            say(log, logging.WARNING, "claim_refused", step=ticket.step, attempt=ticket.attempt, why=answer.refused)
+            say(
+                log,
+                logging.WARNING,
+                "claim_refused",
+                step=ticket.step,
+                attempt=ticket.attempt,
+                why=answer.refused,
+            )
             return None
         if answer.task != task.name:
             say(log, logging.ERROR, "claim_mismatch", step=ticket.step, ticket=task.name, grant=answer.task)
@@ -130,7 +144,7 @@ def _run_handler(task: TaskSpec[Any, Any], attempt: Attempt, worker: str) -> Rep
     except Cancelled as error:
         return failed(Failure.CANCELLED, error)
     except (TransientFailure, MemoryError) as error:
-        return failed(Failure.TRANSIENT, error or "out of memory")
+        return failed(Failure.TRANSIENT, error if str(error) else "out of memory")
     except PermanentFailure as error:
         return failed(Failure.PERMANENT, error)
     except ValidationError as error:

@@ -24,7 +24,9 @@ class WorkerSettings(FleetSettings):
 
     def find_token(self) -> str:
         """The token, or "" when the master has not made one yet."""
-        return self.worker_token.get_secret_value() or read_text_or_empty(self.secrets_folder / "worker.token")
+        return self.worker_token.get_secret_value() or read_text_or_empty(
+            self.secrets_folder / "worker.token"
+        )
 
     def count_slots(self) -> int:
         return self.slots or max(1, min(4, os.cpu_count() or 1))

@@ -26,8 +26,11 @@ def main() -> int:
             )
         make_home(settings)
         api = create_api(settings)
-        shown = "127.0.0.1" if settings.host in ("0.0.0.0", "") else settings.host
-        write_whole(settings.run_folder / "master.url", f"http://{shown}:{settings.port}\n".encode(), mode=0o600)
+        everywhere = settings.host in ("0.0.0.0", "::")  # noqa: S104 (compared with, not bound to)
+        shown = "127.0.0.1" if everywhere else settings.host
+        write_whole(
+            settings.run_folder / "master.url", f"http://{shown}:{settings.port}\n".encode(), mode=0o600
+        )
         uvicorn.run(
             api,
             host=settings.host,

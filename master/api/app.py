@@ -47,7 +47,9 @@ def create_api(settings: Settings) -> FastAPI:
         build=build.id,
     )
     bell = CeleryBell(make_app())
-    conductor = Conductor(database, lambda write: writer.submit(write, durable=False).result(), bell, settings, utc_now)
+    conductor = Conductor(
+        database, lambda write: writer.submit(write, durable=False).result(), bell, settings, utc_now
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -44,7 +44,9 @@ class Gatekeeper:
         now = self._services.clock()
         principal = await self._services.read(lambda connection: find_principal(connection, token, now=now))
         if principal is None:
-            raise Unauthenticated("this token is not known here: it was revoked, has expired or is of another fleet")
+            raise Unauthenticated(
+                "this token is not known here: it was revoked, has expired or is of another fleet"
+            )
         if len(self._known) >= _REMEMBERED_MOST:
             self._known.clear()
         self._known[digest] = (time.monotonic() + _REMEMBERED_S, principal)
@@ -56,7 +58,9 @@ class Gatekeeper:
         async def dependency(request: Request) -> Principal:
             principal = await self.identify(request)
             if principal.scope not in scopes:
-                raise Refused(f"a {principal.scope} token may not do this: it takes a {' or '.join(scopes)} token")
+                raise Refused(
+                    f"a {principal.scope} token may not do this: it takes a {' or '.join(scopes)} token"
+                )
             return principal
 
         return dependency

@@ -41,7 +41,7 @@ def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
     """Everything under ``/api`` that needs the owner's token."""
     router = APIRouter(prefix="/api")
     owner = gatekeeper.require(Scope.OWNER)
-    Owner = Annotated[Principal, Depends(owner)]
+    Owner = Annotated[Principal, Depends(owner)]  # noqa: N806 (a type)
     clock, read, write = services.clock, services.read, services.write
 
     @router.get("/status")
@@ -60,7 +60,12 @@ def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
     ) -> dict[str, Any]:
         run_id = await write(
             lambda c: start_run(
-                c, body.flow, body.params, now=clock(), priority=body.priority, idempotency_key=idempotency_key
+                c,
+                body.flow,
+                body.params,
+                now=clock(),
+                priority=body.priority,
+                idempotency_key=idempotency_key,
             )
         )
         return {"id": run_id}
@@ -80,7 +85,10 @@ def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
 
     @router.post("/runs/{run_id}/retry")
     async def post_retry(caller: Owner, run_id: str) -> dict[str, Any]:
-        return {"id": run_id, "steps": await write(lambda c: retry_run(c, run_id, by=caller.name, now=clock()))}
+        return {
+            "id": run_id,
+            "steps": await write(lambda c: retry_run(c, run_id, by=caller.name, now=clock())),
+        }
 
     @router.get("/workers")
     async def get_workers(_: Owner) -> list[dict[str, Any]]:
@@ -157,7 +165,7 @@ def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
 def artifact_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
     """Artifacts: uploaded and read by owners and workers."""
     router = APIRouter(prefix="/api/artifacts")
-    Anyone = Annotated[Principal, Depends(gatekeeper.require(Scope.OWNER, Scope.WORKER))]
+    Anyone = Annotated[Principal, Depends(gatekeeper.require(Scope.OWNER, Scope.WORKER))]  # noqa: N806 (a type)
 
     @router.put("/{digest}", status_code=201)
     async def put(

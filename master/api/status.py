@@ -43,4 +43,4 @@ def show_status(connection: Connection, settings: Settings, build: str, now: dat
 
 
 def _count(connection: Connection, query: Any) -> dict[str, int]:
-    return {state: count for state, count in connection.execute(query)}
+    return dict(connection.execute(query).tuples().all())

@@ -50,7 +50,11 @@ def decide(
         current = get_approval(connection, approval.id)
         raise Refused(
             f"request {current.id} is already {current.state}"
-            + (f" by {current.decided_by} at {current.decided_at:%Y-%m-%d %H:%M} UTC" if current.decided_at else "")
+            + (
+                f" by {current.decided_by} at {current.decided_at:%Y-%m-%d %H:%M} UTC"
+                if current.decided_at
+                else ""
+            )
         )
     return get_approval(connection, approval.id)
 
@@ -58,7 +62,9 @@ def decide(
 def expire_approvals(connection: Connection, *, now: datetime) -> int:
     """Deny what nobody answered in time. Returns how many."""
     late = connection.execute(
-        select(approvals.c.id).where(approvals.c.state == ApprovalState.PENDING, approvals.c.expires_at <= now)
+        select(approvals.c.id).where(
+            approvals.c.state == ApprovalState.PENDING, approvals.c.expires_at <= now
+        )
     ).scalars()
     return sum(
         _settle(

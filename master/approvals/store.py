@@ -55,7 +55,9 @@ def get_approval(connection: Connection, approval_id: str) -> Approval:
     """The request of this id; ``NotFound`` says how to list the pending ones."""
     row = connection.execute(select(approvals).where(approvals.c.id == approval_id.strip().lower())).first()
     if row is None:
-        raise NotFound(f"there is no approval request {approval_id!r}: 'd8 approval list' shows the pending ones")
+        raise NotFound(
+            f"there is no approval request {approval_id!r}: 'd8 approval list' shows the pending ones"
+        )
     return to_approval(row)
 
 
@@ -68,7 +70,7 @@ def list_approvals(connection: Connection, state: ApprovalState | None = None) -
 
 
 def to_approval(row: Row[Any]) -> Approval:
-    fields = dict(row._mapping)
+    fields = row._asdict()
     del fields["step_id"]
     return Approval.model_validate(fields)
 

@@ -14,7 +14,9 @@ app = typer.Typer(no_args_is_help=True, help="Questions that wait for you: list,
 
 @app.command("list")
 def list_(
-    state: Annotated[str, typer.Option(help="pending, approved, rejected, expired, cancelled or all.")] = "pending",
+    state: Annotated[
+        str, typer.Option(help="pending, approved, rejected, expired, cancelled or all.")
+    ] = "pending",
     json_mode: Json = False,
 ) -> None:
     """List approval requests, oldest first."""
@@ -28,7 +30,13 @@ def _render_list(found: list[dict[str, Any]]) -> Any:
     made = table("id", "type", "state", "cost", "title", "run", "expires (UTC)")
     for one in found:
         made.add_row(
-            one["id"], one["type"], one["state"], show_money(one), one["title"], one["run_id"], one["expires_at"][:16]
+            one["id"],
+            one["type"],
+            one["state"],
+            show_money(one),
+            one["title"],
+            one["run_id"],
+            one["expires_at"][:16],
         )
     return made
 
@@ -48,7 +56,18 @@ def show(approval_id: str, json_mode: Json = False) -> None:
 
 def _render_one(one: dict[str, Any]) -> Any:
     made = table("", "")
-    for name in ("id", "type", "state", "title", "reason", "tried", "run_id", "expires_at", "decided_by", "note"):
+    for name in (
+        "id",
+        "type",
+        "state",
+        "title",
+        "reason",
+        "tried",
+        "run_id",
+        "expires_at",
+        "decided_by",
+        "note",
+    ):
         made.add_row(name.replace("_", " "), str(one[name] or ""))
     made.add_row("cost", show_money(one))
     for label, text in one["evidence"].items():

@@ -43,7 +43,9 @@ class Api:
     def upload(self, name: str, data: bytes, media_type: str) -> str:
         """Keep bytes as an artifact; returns its SHA-256."""
         digest = hashlib.sha256(data).hexdigest()
-        self._call("PUT", f"/api/artifacts/{digest}", body=data, query={"name": name, "media_type": media_type})
+        self._call(
+            "PUT", f"/api/artifacts/{digest}", body=data, query={"name": name, "media_type": media_type}
+        )
         return digest
 
     def download(self, digest: str) -> bytes:
@@ -96,7 +98,9 @@ def connect() -> Api:
 
 def start_run(api: Api, *, flow: str, params: dict[str, Any], idempotency_key: str = "") -> str:
     """Start a run; returns its id."""
-    run_id: str = api.post("/api/runs", {"flow": flow, "params": params}, idempotency_key=idempotency_key)["id"]
+    run_id: str = api.post("/api/runs", {"flow": flow, "params": params}, idempotency_key=idempotency_key)[
+        "id"
+    ]
     return run_id
 
 

@@ -20,12 +20,13 @@ from tasks.errors import D8Error, NotFound, TimedOut, Unreachable
 app = typer.Typer()
 
 _EXAMPLES = ROOT / "examples"
+_QUIETLY = ("--no-wait", "--json")
 #: What is started, with the commands that an owner would use.
 _JOBS: dict[str, list[str]] = {
-    "darwin": ["darwin", "start", str(_EXAMPLES / "messages.jsonl"), "--no-wait", "--json"],
-    "niche": ["niche", "start", str(_EXAMPLES / "keywords-spain-ranges.csv"), "--market", "spain", "--no-wait", "--json"],
-    "client": ["client", "add", str(_EXAMPLES / "brief.yaml"), "--again", "--no-wait", "--json"],
-}  # fmt: skip
+    "darwin": ["darwin", "start", str(_EXAMPLES / "messages.jsonl"), *_QUIETLY],
+    "niche": ["niche", "start", str(_EXAMPLES / "keywords-spain-exact.csv"), "--market", "spain", *_QUIETLY],
+    "client": ["client", "add", str(_EXAMPLES / "brief.yaml"), "--again", *_QUIETLY],
+}
 
 
 @app.command()
@@ -181,7 +182,9 @@ def _follow(api: Api, runs: dict[str, str], fleet: Fleet, limit_s: float) -> dic
             if len(found) == len(runs) and all(run["state"] in ENDED for run in found.values()):
                 return found
             time.sleep(0.5)
-    raise TimedOut(f"not finished within {limit_s:.0f} s: 'd8 run list' shows how far it is; the fleet goes on with 'd8 up'")
+    raise TimedOut(
+        f"not finished within {limit_s:.0f} s: 'd8 run list' shows how far it is; the fleet goes on with 'd8 up'"
+    )
 
 
 def _answer_questions(api: Api, run_ids: set[str], console: Any) -> None:

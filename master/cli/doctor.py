@@ -63,7 +63,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _secrets(settings.secrets_folder)
     yield _model_libraries()
     yield _tool("docker", "untrusted code runs only in Docker", "install docker.io where steps run code")
-    yield _tool("nvidia-smi", "this machine serves GPU lanes", "nothing to do on a machine without an NVIDIA GPU")
+    yield _tool(
+        "nvidia-smi", "this machine serves GPU lanes", "nothing to do on a machine without an NVIDIA GPU"
+    )
     yield _attempt("database", lambda: _database(settings))
     yield _attempt("broker", lambda: _broker(settings))
     yield from _master(settings)
@@ -72,9 +74,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info >= (3, 11):
-        return Finding(check="python", level="ok", found=version)
-    return Finding(check="python", level="missing", found=version, remedy="install Python 3.11 or newer")
+    return Finding(check="python", level="ok", found=version)
 
 
 def _disk(home: Path) -> Finding:
@@ -98,10 +98,15 @@ def _memory() -> Finding:
 
 def _home(home: Path) -> Finding:
     if not home.exists():
-        return Finding(check="home", level="warning", found=f"{home} does not exist yet", remedy="'d8 up' makes it")
+        return Finding(
+            check="home", level="warning", found=f"{home} does not exist yet", remedy="'d8 up' makes it"
+        )
     if not os.access(home, os.W_OK):
         return Finding(
-            check="home", level="missing", found=f"{home} cannot be written", remedy="make it yours, or set D8_HOME"
+            check="home",
+            level="missing",
+            found=f"{home} cannot be written",
+            remedy="make it yours, or set D8_HOME",
         )
     return Finding(check="home", level="ok", found=str(home))
 
@@ -151,21 +156,27 @@ def _database(settings: Settings) -> Finding:
     database = Database(settings.sqlalchemy_url)
     shown = database.url.render_as_string(hide_password=True)
     if database.sqlite and not Path(database.url.database or "").exists():
-        return Finding(check="database", level="warning", found=f"{shown}: not made yet", remedy="'d8 up' makes it")
+        return Finding(
+            check="database", level="warning", found=f"{shown}: not made yet", remedy="'d8 up' makes it"
+        )
     with database.read() as connection:
         tables = inspect(connection).get_table_names()
     if "steps" not in tables:
-        return Finding(check="database", level="warning", found=f"{shown}: no tables yet", remedy="'d8 up' makes them")
+        return Finding(
+            check="database", level="warning", found=f"{shown}: no tables yet", remedy="'d8 up' makes them"
+        )
     return Finding(check="database", level="ok", found=f"{shown}, {len(tables)} tables")
 
 
 def _broker(settings: Settings) -> Finding:
-    from kombu import Connection
+    from kombu.connection import Connection
     from kombu.exceptions import OperationalError
 
     url = settings.find_broker_url()
     if not url:
-        return Finding(check="broker", level="warning", found="the embedded one has not run yet", remedy="'d8 up'")
+        return Finding(
+            check="broker", level="warning", found="the embedded one has not run yet", remedy="'d8 up'"
+        )
     connection = Connection(url, connect_timeout=2, transport_options={"socket_connect_timeout": 2})
     try:
         connection.ensure_connection(max_retries=1, timeout=2)
@@ -204,7 +215,10 @@ def _master(settings: Settings) -> Iterator[Finding]:
     for worker in workers:
         if worker["state"] in ("wrong_build", "offline"):
             yield Finding(
-                check=f"worker {worker['name']}", level="warning", found=worker["state"], remedy=worker["reason"]
+                check=f"worker {worker['name']}",
+                level="warning",
+                found=worker["state"],
+                remedy=worker["reason"],
             )
 
 

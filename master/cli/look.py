@@ -54,9 +54,13 @@ def events(
 def _render_events(found: list[dict[str, Any]]) -> Any:
     made = table("time (UTC)", "event", "run", "step", "worker", "")
     for event in found:
-        about = " ".join(f"{name}={value}" for name, value in event["data"].items() if value not in ("", None))
+        about = " ".join(
+            f"{name}={value}" for name, value in event["data"].items() if value not in ("", None)
+        )
         step = str(event["step_id"] or "")
-        made.add_row(event["at"][:19].replace("T", " "), event["name"], event["run_id"], step, event["worker"], about)
+        made.add_row(
+            event["at"][:19].replace("T", " "), event["name"], event["run_id"], step, event["worker"], about
+        )
     return made
 
 

@@ -6,9 +6,12 @@ import importlib
 import sys
 from typing import Any
 
-import click
 import typer
-from typer.core import TyperGroup
+
+# Typer carries its own copy of Click: its errors are these and no others.
+from typer._click import Command, Context
+from typer._click.exceptions import ClickException, UsageError
+from typer.core import TyperCommand, TyperGroup
 
 from tasks.errors import D8Error
 
@@ -38,40 +41,38 @@ COMMANDS: dict[str, tuple[str, str]] = {
 class LazyGroup(TyperGroup):
     """Knows every command's name and help without importing any of them."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Context) -> list[str]:
         return sorted([*GROUPS, *COMMANDS])
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+    def get_command(self, ctx: Context, name: str) -> Command | None:
         if name in GROUPS:
             if _only_help(ctx):
-                return click.Group(name, help=GROUPS[name])
+                return TyperCommand(name, help=GROUPS[name])
             return typer.main.get_group(importlib.import_module(f"master.cli.{name}").app)
         if name in COMMANDS:
             module, text = COMMANDS[name]
             if _only_help(ctx):
-                return click.Command(name, help=text)
-            command: click.Command = _single(importlib.import_module(module), name)
-            return command
+                return TyperCommand(name, help=text)
+            return _single(importlib.import_module(module), name)
         return None
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+    def resolve_command(self, ctx: Context, args: list[str]) -> Any:
         import difflib
 
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
             hint = f": did you mean 'd8 {near[0]}'?" if near else ": 'd8 --help' lists the commands"
-            raise click.UsageError(f"there is no command {args[0]!r}{hint}", ctx)
+            raise UsageError(f"there is no command {args[0]!r}{hint}", ctx)
         return super().resolve_command(ctx, args)
 
 
-def _only_help(ctx: click.Context) -> bool:
+def _only_help(ctx: Context) -> bool:
     return len(sys.argv) < 2 or sys.argv[1] in ("--help", "-h")
 
 
-def _single(module: Any, name: str) -> click.Command:
+def _single(module: Any, name: str) -> Command:
     group = typer.main.get_group(module.app)
-    command = group.commands[name]
-    return command
+    return group.commands[name]
 
 
 app = typer.Typer(
@@ -96,13 +97,10 @@ def main() -> None:
     except D8Error as error:
         _say(str(error))
         sys.exit(error.exit_code)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(2)
-    except click.ClickException as error:
+    except ClickException as error:
         _say(error.format_message())
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
         # The reader of our output has gone (``d8 events | head``): that is its good right.

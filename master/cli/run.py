@@ -73,7 +73,9 @@ def start(
     try:
         parsed = json.loads(params)
     except ValueError as error:
-        raise InvalidInput(f"--params is not JSON ({error}): give an object such as '{{\"steps\": 3}}'") from None
+        raise InvalidInput(
+            f"--params is not JSON ({error}): give an object such as '{{\"steps\": 3}}'"
+        ) from None
     api = connect()
     run_id = start_run(api, flow=flow, params=parsed)
     run = follow_run(api, run_id) if wait else api.get(f"/api/runs/{run_id}")

@@ -27,7 +27,9 @@ def up(
     workers: Annotated[
         int,
         typer.Option(
-            min=-1, max=16, help="Workers to run on this machine, too (default: as last time; else 1 where torch is)."
+            min=-1,
+            max=16,
+            help="Workers to run on this machine, too (default: as last time; else 1 where torch is).",
         ),
     ] = -1,
     flower: Annotated[bool, typer.Option(help="Run Flower, on loopback behind its password.")] = True,
@@ -70,7 +72,9 @@ def _announce(flower: bool) -> None:
     say = messages().print
     say(f"The master runs. Dashboard (this link works once): {link}")
     if flower:
-        say(f"Flower: http://127.0.0.1:{settings.flower_port} (password in {settings.secrets_folder}/flower.password)")
+        say(
+            f"Flower: http://127.0.0.1:{settings.flower_port} (password in {settings.secrets_folder}/flower.password)"
+        )
     say(f"Logs: {settings.log_folder}. Stop with Ctrl-C, or 'd8 down' from elsewhere.")
 
 
@@ -89,4 +93,6 @@ def down() -> None:
             messages().print("Stopped.")
             return
         time.sleep(0.1)
-    raise TimedOut(f"the master (process {pid}) has not stopped within 60 s: it may still be finishing a step")
+    raise TimedOut(
+        f"the master (process {pid}) has not stopped within 60 s: it may still be finishing a step"
+    )

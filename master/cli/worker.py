@@ -45,7 +45,7 @@ def start(
 ) -> None:
     """Run a worker on this machine until Ctrl-C."""
     chosen = (["--name", name] if name else []) + (["--slots", str(slots)] if slots else [])
-    os.execv(sys.executable, [sys.executable, "-m", "worker.cli", "start", *chosen])
+    os.execv(sys.executable, [sys.executable, "-m", "worker.cli", "start", *chosen])  # noqa: S606
 
 
 @app.command()

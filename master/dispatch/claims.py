@@ -48,13 +48,22 @@ _GRANT = (
         note="",
     )
     .returning(
-        steps.c.run_id, steps.c.key, steps.c.task, steps.c.request, steps.c.token, steps.c.deadline_s, steps.c.lane
+        steps.c.run_id,
+        steps.c.key,
+        steps.c.task,
+        steps.c.request,
+        steps.c.token,
+        steps.c.deadline_s,
+        steps.c.lane,
     )
 )
 _ATTEMPT = insert(attempts)
 
 _held_attempt = (
-    select(func.max(attempts.c.attempt)).where(attempts.c.step_id == steps.c.id).correlate(steps).scalar_subquery()
+    select(func.max(attempts.c.attempt))
+    .where(attempts.c.step_id == steps.c.id)
+    .correlate(steps)
+    .scalar_subquery()
 )
 
 _RENEW = (
@@ -261,7 +270,9 @@ def _repeat_or_refuse(connection: Connection, request: ClaimRequest, lease_s: fl
             deadline_s=step.deadline_s,
         )
     if step.attempt != request.attempt:
-        return Refusal(refused=f"attempt {request.attempt} is over: step {step.id} is at attempt {step.attempt}")
+        return Refusal(
+            refused=f"attempt {request.attempt} is over: step {step.id} is at attempt {step.attempt}"
+        )
     if step.state != StepState.QUEUED:
         return Refusal(refused=f"step {step.id} is {step.state}")
     if step.build != request.build:
@@ -295,5 +306,3 @@ def end_worker_claims(
     for step in held:
         give_back(connection, step, Failure.LOST, why, now=now)
     return len(held)
-
-

@@ -134,7 +134,13 @@ def give_back(connection: Connection, step: Row[Any], failure: Failure, error: s
     record_outcome(connection, step.id, step.run_id, step.attempt, ended, now)
     if ended is StepState.FAILED:
         record_event(
-            connection, "step_failed", now, run_id=step.run_id, step_id=step.id, worker=step.worker, error=why[:500]
+            connection,
+            "step_failed",
+            now,
+            run_id=step.run_id,
+            step_id=step.id,
+            worker=step.worker,
+            error=why[:500],
         )
     wake_run(connection, step.run_id, now)
 

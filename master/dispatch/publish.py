@@ -54,30 +54,39 @@ def publish_ready(
                 rings=0,
                 ring_at=now + timedelta(seconds=ring_again_s),
             )
-            .returning(steps.c.id, steps.c.attempt, steps.c.build, steps.c.task, steps.c.lane, steps.c.deadline_s)
+            .returning(
+                steps.c.id, steps.c.attempt, steps.c.build, steps.c.task, steps.c.lane, steps.c.deadline_s
+            )
         )
         postings += [_posting(row) for row in rows]
     return sorted(postings, key=lambda posting: posting.ticket.step)
 
 
-def ring_again(connection: Connection, *, now: datetime, ring_again_s: float, limit: int = 500) -> list[Posting]:
+def ring_again(
+    connection: Connection, *, now: datetime, ring_again_s: float, limit: int = 500
+) -> list[Posting]:
     """Tickets that nobody has claimed for a while, to be sent once more.
 
     A ticket may have been lost with its queue or its worker; if it was not, the second copy's claim
     is refused. Each further ring waits twice as long, up to a minute.
     """
     due = select(steps.c.id).where(steps.c.state == StepState.QUEUED, steps.c.ring_at <= now).limit(limit)
-    rows = connection.execute(select(steps.c.id, steps.c.rings).where(steps.c.id.in_(due.scalar_subquery()))).all()
+    rows = connection.execute(
+        select(steps.c.id, steps.c.rings).where(steps.c.id.in_(due.scalar_subquery()))
+    ).all()
     postings: list[Posting] = []
     for rings in {row.rings for row in rows}:
         wait_s = min(60.0, ring_again_s * 2 ** min(rings + 1, 10))
         again = connection.execute(
             update(steps)
             .where(
-                steps.c.id.in_([row.id for row in rows if row.rings == rings]), steps.c.state == StepState.QUEUED
+                steps.c.id.in_([row.id for row in rows if row.rings == rings]),
+                steps.c.state == StepState.QUEUED,
             )
             .values(rings=rings + 1, ring_at=now + timedelta(seconds=wait_s))
-            .returning(steps.c.id, steps.c.attempt, steps.c.build, steps.c.task, steps.c.lane, steps.c.deadline_s)
+            .returning(
+                steps.c.id, steps.c.attempt, steps.c.build, steps.c.task, steps.c.lane, steps.c.deadline_s
+            )
         )
         postings += [_posting(row) for row in again]
     return postings
@@ -100,10 +109,12 @@ def _posting(row: Row[Any]) -> Posting:
 def _free_places(connection: Connection, waiting_per_slot: int) -> dict[str, int]:
     """For each lane with an active worker, how many more tickets it takes."""
     slots: Counter[str] = Counter()
-    for row in connection.execute(select(workers.c.lanes, workers.c.slots).where(workers.c.state == "active")):
+    for row in connection.execute(
+        select(workers.c.lanes, workers.c.slots).where(workers.c.state == "active")
+    ):
         for lane in row.lanes:
             slots[lane] += row.slots
-    out = dict(
+    out: dict[str, int] = dict(
         connection.execute(
             select(steps.c.lane, func.count())
             .where(steps.c.state.in_((StepState.QUEUED, StepState.RUNNING)))
@@ -134,7 +145,9 @@ def _candidates(connection: Connection, now: datetime, most: int) -> list[Candid
             .limit(min(most, _WINDOW))
         )
         found += [
-            Candidate(step_id=row.id, run_id=row.run_id, priority=row.priority, lanes=tuple(row.lanes.split(",")))
+            Candidate(
+                step_id=row.id, run_id=row.run_id, priority=row.priority, lanes=tuple(row.lanes.split(","))
+            )
             for row in rows
         ]
     return found

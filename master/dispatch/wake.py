@@ -22,9 +22,7 @@ _still_awaited = exists(
     )
 )
 
-_WAKE_IF_DUE = (
-    _WAKE.where(or_(runs.c.wake_on == "any", ~_still_awaited)).returning(runs.c.wake, runs.c.seen)
-)
+_WAKE_IF_DUE = _WAKE.where(or_(runs.c.wake_on == "any", ~_still_awaited)).returning(runs.c.wake, runs.c.seen)
 
 
 def wake_run(connection: Connection, run_id: str, now: datetime) -> None:

@@ -29,15 +29,17 @@ def record_event(
     )
 
 
-def events_after(connection: Connection, seq: int, *, run_id: str = "", limit: int = 500) -> list[dict[str, Any]]:
+def events_after(
+    connection: Connection, seq: int, *, run_id: str = "", limit: int = 500
+) -> list[dict[str, Any]]:
     """Events with a larger number than ``seq``, oldest first, of one run or of all."""
     query = select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
     if run_id:
         query = query.where(events.c.run_id == run_id)
-    return [dict(row._mapping) for row in connection.execute(query)]
+    return [row._asdict() for row in connection.execute(query)]
 
 
 def newest_events(connection: Connection, limit: int = 20) -> list[dict[str, Any]]:
     """The latest events, newest first."""
     query = select(events).order_by(events.c.seq.desc()).limit(limit)
-    return [dict(row._mapping) for row in connection.execute(query)]
+    return [row._asdict() for row in connection.execute(query)]

@@ -52,11 +52,15 @@ def join_worker(connection: Connection, join: Join, *, now: datetime, heartbeat_
     return Welcome(state=state, reason=reason, fleet_build=fleet_build, heartbeat_s=heartbeat_s)
 
 
-def hear_worker(connection: Connection, heartbeat: Heartbeat, *, now: datetime, heartbeat_s: float) -> Welcome:
+def hear_worker(
+    connection: Connection, heartbeat: Heartbeat, *, now: datetime, heartbeat_s: float
+) -> Welcome:
     """Note a heartbeat. ``NotFound`` or ``Refused``: it must join (again)."""
     row = get_worker(connection, heartbeat.worker)
     if row.session != heartbeat.session:
-        raise Refused(f"worker {heartbeat.worker!r} has been started again since: this process is not it any more")
+        raise Refused(
+            f"worker {heartbeat.worker!r} has been started again since: this process is not it any more"
+        )
     fleet_build = fleet_value(connection, "build")
     state = WorkerState(row.state)
     if state is WorkerState.OFFLINE:
@@ -80,7 +84,13 @@ def miss_workers(connection: Connection, *, now: datetime, heartbeat_s: float) -
         )
     ).all()
     for row in silent:
-        move_worker(connection, row, WorkerState.OFFLINE, f"not heard from since {row.seen_at:%Y-%m-%d %H:%M:%S} UTC", now)
+        move_worker(
+            connection,
+            row,
+            WorkerState.OFFLINE,
+            f"not heard from since {row.seen_at:%Y-%m-%d %H:%M:%S} UTC",
+            now,
+        )
     return len(silent)
 
 
@@ -127,7 +137,7 @@ def list_workers(connection: Connection) -> list[dict[str, Any]]:
         steps.c.id, steps.c.worker, steps.c.run_id, steps.c.key, steps.c.task, steps.c.progress, steps.c.note
     ).where(steps.c.state == "running")
     for row in connection.execute(running):
-        step = dict(row._mapping)
+        step = row._asdict()
         held.setdefault(step.pop("worker"), []).append(step)
     return [
         {
@@ -149,7 +159,9 @@ def list_workers(connection: Connection) -> list[dict[str, Any]]:
     ]
 
 
-def move_worker(connection: Connection, row: Row[Any], state: WorkerState, reason: str, now: datetime) -> None:
+def move_worker(
+    connection: Connection, row: Row[Any], state: WorkerState, reason: str, now: datetime
+) -> None:
     check_worker_move(row.name, WorkerState(row.state), state)
     connection.execute(update(workers).where(workers.c.name == row.name).values(state=state, reason=reason))
     if state != row.state:

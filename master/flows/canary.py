@@ -21,7 +21,11 @@ class Params(Record):
 def do_nothing(ctx: FlowContext, params: Params) -> dict[str, Any]:
     """Run ``steps`` steps of ``fleet.noop``, all at once."""
     handles = [
-        ctx.start(f"noop:{index}", fleet_noop.TASK, fleet_noop.Request(duration_s=params.duration_s, echo=str(index)))
+        ctx.start(
+            f"noop:{index}",
+            fleet_noop.TASK,
+            fleet_noop.Request(duration_s=params.duration_s, echo=str(index)),
+        )
         for index in range(params.steps)
     ]
     results = ctx.gather(handles)

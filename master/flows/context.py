@@ -6,7 +6,7 @@ import dataclasses
 import json
 import random
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -82,7 +82,9 @@ class Handle(Generic[Res]):
 
     @property
     def error(self) -> str:
-        return self._recorded.error or self._recorded.state if self._recorded is not None and self.failed else ""
+        return (
+            self._recorded.error or self._recorded.state if self._recorded is not None and self.failed else ""
+        )
 
     @property
     def seq(self) -> int:
@@ -91,11 +93,12 @@ class Handle(Generic[Res]):
 
     def result(self) -> Res:
         """The recorded result. Ends the pass while there is none; ``StepFailed`` if it failed."""
-        if not self.done or self._recorded is None:
+        recorded = self._recorded
+        if recorded is None or not self.done:
             self._context.await_steps([self.key], "all")
         if self.failed:
             raise StepFailed(self.key, self.error)
-        return self._result.model_validate_json(self._recorded.result)
+        return self._result.model_validate_json(recorded.result)
 
 
 class FlowContext:
@@ -165,7 +168,7 @@ class FlowContext:
             self.new_questions[key] = question
         if recorded is None or recorded.state in OPEN_STEPS:
             self.await_steps([key], "all")
-        if recorded is None or recorded.state is not StepState.DONE:
+        if recorded.state is not StepState.DONE:
             raise StepFailed(key, "the question was cancelled")
         return Decision.model_validate_json(recorded.result)
 
@@ -191,7 +194,7 @@ class FlowContext:
         """Random numbers that are the same in every pass of this run."""
         return random.Random(f"{self.run_id}\0{key}")
 
-    def await_steps(self, keys: Sequence[str], wake_on: str) -> None:
+    def await_steps(self, keys: Sequence[str], wake_on: str) -> NoReturn:
         """End this pass; the next is due when all, or any, of these have ended."""
         self.awaited = frozenset(keys)
         self.wake_on = wake_on
@@ -199,7 +202,9 @@ class FlowContext:
 
     def _ask(self, key: str, kind: StepKind) -> Recorded | None:
         if key in self._asked:
-            raise D8Error(f"flow of run {self.run_id} asks for two steps called {key!r}: give each a key of its own")
+            raise D8Error(
+                f"flow of run {self.run_id} asks for two steps called {key!r}: give each a key of its own"
+            )
         self._asked.add(key)
         recorded = self.recorded.get(key)
         if recorded is not None and recorded.kind is not kind:

@@ -130,7 +130,14 @@ class _Effects:
                     raise Superseded
                 result = json.dumps(function(connection))
                 step_id = _insert_step(
-                    connection, self._run.id, key, StepKind.ACT, StepState.DONE, now, result=result, finished_at=now
+                    connection,
+                    self._run.id,
+                    key,
+                    StepKind.ACT,
+                    StepState.DONE,
+                    now,
+                    result=result,
+                    finished_at=now,
                 )
                 record_outcome(connection, step_id, self._run.id, 1, StepState.DONE, now)
         except IntegrityError:
@@ -223,15 +230,16 @@ def _save_wishes(connection: Connection, run_id: str, context: FlowContext, now:
         changed = [
             step.id
             for step in context.recorded.values()
-            if step.state in OPEN_STEPS and step.awaited is not awaited and (step.key in context.awaited) is awaited
+            if step.state in OPEN_STEPS
+            and step.awaited is not awaited
+            and (step.key in context.awaited) is awaited
         ]
         for start in range(0, len(changed), 500):
             connection.execute(
                 update(steps).where(steps.c.id.in_(changed[start : start + 500])).values(awaited=awaited)
             )
     new = [
-        dataclasses.replace(step, awaited=step.key in context.awaited)
-        for step in context.new_steps.values()
+        dataclasses.replace(step, awaited=step.key in context.awaited) for step in context.new_steps.values()
     ]
     create_steps(connection, run_id, new, now=now)
     for key, question in context.new_questions.items():
@@ -250,8 +258,23 @@ def _save_wishes(connection: Connection, run_id: str, context: FlowContext, now:
 
 
 def _insert_step(
-    connection: Connection, run_id: str, key: str, kind: StepKind, state: StepState, now: datetime, **more: Any
+    connection: Connection,
+    run_id: str,
+    key: str,
+    kind: StepKind,
+    state: StepState,
+    now: datetime,
+    **more: Any,
 ) -> int:
-    values = {"run_id": run_id, "key": key, "kind": kind, "task": str(kind), "state": state, "created_at": now}
-    step_id: int = connection.execute(insert(steps).values(**values, **more).returning(steps.c.id)).scalar_one()
+    values = {
+        "run_id": run_id,
+        "key": key,
+        "kind": kind,
+        "task": str(kind),
+        "state": state,
+        "created_at": now,
+    }
+    step_id: int = connection.execute(
+        insert(steps).values(**values, **more).returning(steps.c.id)
+    ).scalar_one()
     return step_id

@@ -40,7 +40,9 @@ def start_run(
         where = ".".join(str(part) for part in first["loc"]) or "params"
         raise InvalidInput(f"flow {flow!r} does not accept {where}: {first['msg']}") from None
     if idempotency_key:
-        existing = connection.execute(select(runs.c.id).where(runs.c.idempotency_key == idempotency_key)).scalar()
+        existing = connection.execute(
+            select(runs.c.id).where(runs.c.idempotency_key == idempotency_key)
+        ).scalar()
         if existing:
             return str(existing)
     run_id = f"{flow}-{''.join(secrets.choice(_ALPHABET) for _ in range(6))}"
@@ -152,7 +154,12 @@ def retry_run(connection: Connection, run_id: str, *, by: str, now: datetime) ->
 
 
 def list_runs(
-    connection: Connection, *, state: str = "", flow: str = "", limit: int = 50, before: datetime | None = None
+    connection: Connection,
+    *,
+    state: str = "",
+    flow: str = "",
+    limit: int = 50,
+    before: datetime | None = None,
 ) -> list[dict[str, Any]]:
     """Newest first, each with the number of its steps and how many have ended well."""
     query = select(runs).order_by(runs.c.created_at.desc(), runs.c.id).limit(limit)
@@ -197,7 +204,9 @@ def show_run(connection: Connection, run_id: str) -> dict[str, Any]:
     ]
     shown["artifacts"] = [
         {"digest": a.digest, "name": a.name, "media_type": a.media_type, "size": a.size}
-        for a in connection.execute(select(artifacts).where(artifacts.c.run_id == run_id).order_by(artifacts.c.name))
+        for a in connection.execute(
+            select(artifacts).where(artifacts.c.run_id == run_id).order_by(artifacts.c.name)
+        )
     ]
     return shown
 
@@ -210,7 +219,7 @@ def list_attempts(connection: Connection, run_id: str) -> list[dict[str, Any]]:
         .where(steps.c.run_id == run_id)
         .order_by(attempts.c.claimed_at)
     )
-    return [dict(row._mapping) for row in connection.execute(query)]
+    return [row._asdict() for row in connection.execute(query)]
 
 
 def _describe_step(step: Row[Any]) -> dict[str, Any]:
@@ -252,7 +261,13 @@ def _cancel_open_steps(connection: Connection, run_id: str, now: datetime) -> No
     cancelled = connection.execute(
         update(steps)
         .where(steps.c.run_id == run_id, steps.c.state.in_(OPEN_STEPS))
-        .values(state=StepState.CANCELLED, lease_until=None, ring_at=None, finished_at=now, error="its run has ended")
+        .values(
+            state=StepState.CANCELLED,
+            lease_until=None,
+            ring_at=None,
+            finished_at=now,
+            error="its run has ended",
+        )
         .returning(steps.c.id, steps.c.attempt)
     ).all()
     for step in cancelled:

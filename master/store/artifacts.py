@@ -49,7 +49,9 @@ class ArtifactFolder:
         try:
             data = self.path(digest).read_bytes()
         except FileNotFoundError:
-            raise NotFound(f"artifact {digest} is not kept here: it may have been removed by retention") from None
+            raise NotFound(
+                f"artifact {digest} is not kept here: it may have been removed by retention"
+            ) from None
         if hashlib.sha256(data).hexdigest() != digest:
             raise Unhealthy(f"artifact {digest} is damaged on disk: restore it from a backup")
         return data
@@ -77,7 +79,12 @@ def record_artifact(
     if connection.execute(select(artifacts.c.digest).where(artifacts.c.digest == digest)).first() is None:
         connection.execute(
             artifacts.insert().values(
-                digest=digest, name=name[:200], media_type=media_type[:100], size=size, run_id=run_id, created_at=now
+                digest=digest,
+                name=name[:200],
+                media_type=media_type[:100],
+                size=size,
+                run_id=run_id,
+                created_at=now,
             )
         )
 
@@ -85,4 +92,4 @@ def record_artifact(
 def find_artifact(connection: Connection, digest: str) -> dict[str, object] | None:
     """Name, media type and size of the artifact, or None."""
     row = connection.execute(select(artifacts).where(artifacts.c.digest == digest)).first()
-    return dict(row._mapping) if row is not None else None
+    return row._asdict() if row is not None else None

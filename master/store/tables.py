@@ -64,8 +64,12 @@ runs = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
     Index("ix_runs_created_at", "created_at"),
-    Index("ix_runs_open", "state", sqlite_where=text("state IN ('running','waiting')"),
-          postgresql_where=text("state IN ('running','waiting')")),
+    Index(
+        "ix_runs_open",
+        "state",
+        sqlite_where=text("state IN ('running','waiting')"),
+        postgresql_where=text("state IN ('running','waiting')"),
+    ),
 )
 
 _OPEN = text("awaited AND state IN ('ready','queued','running','waiting')")
@@ -114,8 +118,15 @@ steps = Table(
     Column("finished_at", UtcDateTime),
     UniqueConstraint("run_id", "key"),
     Index("ix_steps_awaited", "run_id", sqlite_where=_OPEN, postgresql_where=_OPEN),
-    Index("ix_steps_in_flight", "state", "run_id", "priority", "id",
-          sqlite_where=_IN_FLIGHT, postgresql_where=_IN_FLIGHT),
+    Index(
+        "ix_steps_in_flight",
+        "state",
+        "run_id",
+        "priority",
+        "id",
+        sqlite_where=_IN_FLIGHT,
+        postgresql_where=_IN_FLIGHT,
+    ),
 )
 
 attempts = Table(

@@ -69,7 +69,7 @@ class Writer:
         try:
             with self._database.write(durable=any(durable for _, _, durable in group)) as connection:
                 values = [write(connection) for write, _, _ in group]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, it belongs to whoever waits)
             if len(group) == 1:
                 group[0][1].set_exception(error)
                 return

@@ -32,7 +32,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench dispatch", description=__doc__)
     parser.add_argument("--steps", type=int, default=3000, help="steps, and tasks, of one round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--starts", type=int, default=100, help="single steps for the time from submit to start")
+    parser.add_argument(
+        "--starts", type=int, default=100, help="single steps for the time from submit to start"
+    )
     parser.add_argument("--slots", type=int, default=2, help="worker processes of each side")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="d8-bench-") as home:
@@ -51,7 +53,9 @@ def main() -> None:
                 _report(_measure(api, master, options))
 
 
-def _measure(api: Api, master: subprocess.Popen[bytes], options: argparse.Namespace) -> dict[str, list[float]]:
+def _measure(
+    api: Api, master: subprocess.Popen[bytes], options: argparse.Namespace
+) -> dict[str, list[float]]:
     _wait(lambda: any(worker["state"] == "active" for worker in api.get("/api/workers")), "the worker")
     _d8_round(api, 200)
     _celery_round(200)

@@ -6,6 +6,7 @@ import dataclasses
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
@@ -203,33 +204,37 @@ def test_a_prompt_beyond_the_context_is_refused_with_both_lengths(engine: Engine
         backend.score([ScoreItem(prompt="a" * length, choices=("a", "b"))])
 
 
-def test_running_out_of_memory_in_a_crowd_loses_no_text(engine: Engine) -> None:
+def test_running_out_of_memory_in_a_crowd_loses_no_text(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     items = generate_items(12)
     texts = alone(tiny_model(), items)
     model = tiny_model()
     forward = model.forward
 
-    def cramped(tokens: torch.Tensor, *rest: object) -> torch.Tensor:
+    def cramped(tokens: torch.Tensor, *rest: Any) -> torch.Tensor:
         if tokens.shape[0] > 3:
             raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB")
-        return forward(tokens, *rest)  # type: ignore[arg-type]
+        return forward(tokens, *rest)
 
-    model.forward = cramped  # type: ignore[method-assign]
+    monkeypatch.setattr(model, "forward", cramped)
 
     assert list(backend_of(model, engine).generate(items).result(timeout=120).results) == texts
 
 
-def test_one_request_that_cannot_be_computed_fails_alone(engine: Engine) -> None:
+def test_one_request_that_cannot_be_computed_fails_alone(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = tiny_model()
     forward = model.forward
     poison = model.text.prompt("#")[0]
 
-    def breaking(tokens: torch.Tensor, *rest: object) -> torch.Tensor:
+    def breaking(tokens: torch.Tensor, *rest: Any) -> torch.Tensor:
         if bool((tokens == poison).any()):
             raise RuntimeError("out of memory")
-        return forward(tokens, *rest)  # type: ignore[arg-type]
+        return forward(tokens, *rest)
 
-    model.forward = breaking  # type: ignore[method-assign]
+    monkeypatch.setattr(model, "forward", breaking)
     backend = backend_of(model, engine)
     items = [GenerateItem(prompt="#" if number == 3 else f"p{number}") for number in range(8)]
 

@@ -165,7 +165,7 @@ def test_a_server_that_cannot_start_shows_the_end_of_its_log(settings: ServerSet
         socket_path=settings.socket_path, log_folder=settings.log_folder, options=("--dtype", "int3")
     )
 
-    with pytest.raises(Unhealthy, match=r"exit code 2 .* invalid choice: 'int3'"):
+    with pytest.raises(Unhealthy, match=r"(?s)exit code 2 .* invalid choice: 'int3'"):
         ensure_model_server(broken)
 
 

@@ -181,7 +181,7 @@ def test_passing_trouble_is_waited_out(endpoint: FakeEndpoint, backend: OpenAIBa
 def test_trouble_that_stays_is_a_transient_failure(endpoint: FakeEndpoint, backend: OpenAIBackend) -> None:
     endpoint.answers["/completions"] = lambda _: (503, {"error": "busy"})
 
-    with pytest.raises(TransientFailure, match="in 5 tries .*status 503"):
+    with pytest.raises(TransientFailure, match=r"in 5 tries .*status 503"):
         backend.generate([GenerateItem(prompt="p")]).result(timeout=30)
 
 

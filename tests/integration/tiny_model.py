@@ -47,7 +47,8 @@ def tiny_model(budget: Budget = CPU_BUDGET, **changes: Any) -> CausalModel:
         "bos_token_id": 0,
         "eos_token_id": END,
     }
-    inner = LlamaForCausalLM(LlamaConfig(**{**settings, **changes})).eval()
+    inner = LlamaForCausalLM(LlamaConfig(**{**settings, **changes}))
+    inner.train(False)
     model = CausalModel(inner, Text(ByteTokenizer(), CONTEXT_TOKENS), dataclasses.replace(budget))
     with torch.inference_mode():
         try_sharing(model)
