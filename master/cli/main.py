@@ -10,7 +10,7 @@ import typer
 
 # Typer carries its own copy of Click: its errors are these and no others.
 from typer._click import Command, Context
-from typer._click.exceptions import ClickException, UsageError
+from typer._click.exceptions import ClickException, NoArgsIsHelpError, UsageError
 from typer.core import TyperCommand, TyperGroup
 
 from tasks.errors import D8Error
@@ -97,6 +97,9 @@ def main() -> None:
     except D8Error as error:
         _say(str(error))
         sys.exit(error.exit_code)
+    except NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(2)
     except ClickException as error:
         _say(error.format_message())
         sys.exit(2)
