@@ -34,8 +34,8 @@ class FakeEndpoint:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 endpoint.asked.append((self.path, body, self.headers.get("Authorization", "")))
-                handler = endpoint.answers.get(self.path, lambda _: (404, {"error": "no such path"}))
-                status, answer = handler(body)
+                known = self.path in endpoint.answers
+                status, answer = endpoint.answers[self.path](body) if known else (404, {"error": "no path"})
                 data = json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))

@@ -50,6 +50,8 @@ class DecodeQueue:
                 self._step()
         except Exception as error:  # noqa: BLE001 - whatever it is, only its culprit fails
             self._recover(error)
+        if not self.busy:
+            self._max_rows = self._model.budget.rows
 
     def _admit(self) -> None:
         free = self._max_rows - len(self._rows)
