@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -37,6 +38,8 @@ def demo(
 ) -> None:
     """Start a fleet on this machine and run all three workloads on the example data."""
     say = messages().print
+    # Ended from outside, it still stops the fleet that it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     fleet = Fleet(workers)
     with fleet.running(keep):
         api = fleet.wait_for_workers(limit_s=120)
@@ -224,7 +227,8 @@ def _findings(name: str, result: dict[str, Any]) -> list[str]:
         return [str(result["verdict"]["text"])]
     if name == "niche" and result:
         return [
-            f"{place}. {niche['label']} ({niche['market']}): {niche['score']:.0f} of 100"
-            for place, niche in enumerate(result.get("top", []), 1)
+            f"{market}: {place}. {niche['label']}, {niche['score']:.0f} of 100"
+            for market, study in result["markets"].items()
+            for place, niche in enumerate(study["niches"][:3], 1)
         ]
     return [f"{key}: {value}" for key, value in result.items() if isinstance(value, str | int | float)]

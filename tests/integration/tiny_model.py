@@ -35,6 +35,7 @@ class ByteTokenizer:
 def tiny_model(budget: Budget = CPU_BUDGET, **changes: Any) -> CausalModel:
     """A model with grouped-query attention, seeded; ``changes`` go to its configuration."""
     torch.manual_seed(7)
+    torch.set_num_threads(1)  # too small to share out
     settings: dict[str, Any] = {
         "vocab_size": VOCABULARY,
         "hidden_size": 48,

@@ -46,7 +46,7 @@ class DecodeQueue:
             self._admit()
             for _ in range(STEPS_PER_TURN):
                 if not self._rows:
-                    return
+                    break
                 self._step()
         except Exception as error:  # noqa: BLE001 - whatever it is, only its culprit fails
             self._recover(error)
