@@ -120,7 +120,9 @@ class Failure(enum.StrEnum):
     TRANSIENT = "transient"
     #: It ran past its deadline.
     DEADLINE = "deadline"
-    #: Its process or its host went away.
+    #: Its own process died under it.
+    CRASHED = "crashed"
+    #: Its worker or its host went away.
     LOST = "lost"
     CANCELLED = "cancelled"
 

@@ -25,7 +25,7 @@ class TaskSpec(Generic[Req, Res]):
     lanes: tuple[str, ...] = ("cpu",)
     #: One attempt is ended after so long.
     deadline_s: int = 600
-    #: So many attempts before the step fails for good (a lost worker counts as one).
+    #: So many attempts before the step fails for good (a lost worker does not count).
     max_attempts: int = 3
 
     @property

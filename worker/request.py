@@ -24,7 +24,7 @@ class TicketRequest(Request):  # type: ignore[misc]
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
         if isinstance(exc_info.exception, WorkerLostError):
-            self._tell(Failure.LOST, f"its process died: {exc_info.exception}")
+            self._tell(Failure.CRASHED, f"its process died: {exc_info.exception}")
         elif isinstance(exc_info.exception, TimeLimitExceeded):
             self._tell(Failure.DEADLINE, "it ran past its deadline and was killed")
         return super().on_failure(exc_info, send_failed_event, return_ok)

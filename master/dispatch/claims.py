@@ -90,7 +90,6 @@ _TAKE_UP_AGAIN = (
     .values(
         state=StepState.RUNNING,
         attempt=_held_attempt,
-        failures=steps.c.failures - 1,
         error="",
         ring_at=None,
         lease_until=bindparam("b_until", type_=UtcDateTime),

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, update
 
-from master.dispatch.retry import decide_retry
+from master.dispatch.retry import counts, decide_retry
 from master.dispatch.states import StepState
 from master.dispatch.wake import wake_if_due, wake_run
 from master.events import record_event
@@ -92,8 +92,8 @@ def give_back(connection: Connection, step: Row[Any], failure: Failure, error: s
 
     ``step`` is its row, read in this transaction.
     """
-    failures = step.failures + 1
-    verdict = decide_retry(failure, failures, step.max_attempts)
+    failures = step.failures + counts(failure)
+    verdict = decide_retry(failure, failures=failures, attempt=step.attempt, max_attempts=step.max_attempts)
     _end_attempt(connection, step.id, step.attempt, failure, error, now)
     record_event(
         connection,
@@ -125,7 +125,7 @@ def give_back(connection: Connection, step: Row[Any], failure: Failure, error: s
         )
         return
     ended = StepState.CANCELLED if failure is Failure.CANCELLED else StepState.FAILED
-    why = error if failures < 2 else f"{error} (attempt {failures} of {step.max_attempts})"
+    why = error if step.attempt < 2 else f"{error} (attempt {step.attempt})"
     connection.execute(
         update(steps)
         .where(steps.c.id == step.id, steps.c.state == StepState.RUNNING, steps.c.attempt == step.attempt)

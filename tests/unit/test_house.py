@@ -27,8 +27,8 @@ DECIDING = frozenset(
     "transitions verdict".split()
 )
 IO_LIBRARIES = frozenset(
-    "aiohttp celery docker fastapi httpx kombu psycopg2 redis requests socket sqlalchemy starlette subprocess "
-    "telegram urllib3 uvicorn".split()
+    "aiohttp celery docker fastapi httpx kombu psycopg2 redis requests socket sqlalchemy starlette "
+    "subprocess telegram urllib3 uvicorn".split()
 )
 
 #: Libraries of models, which no master process may hold.

@@ -28,8 +28,11 @@ def config(*indexes: str, find_links: tuple[str, ...] = ()) -> PipConfig:
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        del format, args
+    def log_request(self, code: object = "-", size: object = "-") -> None:
+        del code, size
+
+    def log_error(self, *args: object) -> None:
+        del args
 
 
 @pytest.fixture

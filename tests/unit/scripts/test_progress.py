@@ -43,8 +43,8 @@ def test_output_to_a_file_has_no_control_characters() -> None:
 
 
 def test_full_disk_is_explained_with_its_remedy() -> None:
-    last = ["Installing collected packages: torch", "ERROR: Could not install packages due to an OSError: [Errno 28] "
-            "No space left on device"]  # fmt: skip
+    said = "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device"
+    last = ["Installing collected packages: torch", said]
     text = explain("PyTorch", last, Path("/x/d8-install.log"))
     assert "No space left on device" in text
     assert "free some disk space" in text
