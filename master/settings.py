@@ -32,7 +32,7 @@ class Settings(FleetSettings):
     #: A ticket that nobody claimed is sent again after so long, then less and less often.
     ring_again_s: float = Field(default=5.0, ge=0.5, le=600)
     #: Tickets waiting in the broker for each slot of a lane, beside the one that runs.
-    waiting_per_slot: int = Field(default=3, ge=0, le=100)
+    waiting_per_slot: int = Field(default=4, ge=0, le=100)
     #: How often the watcher looks for new clients.
     watch_clients_s: float = Field(default=300.0, ge=1)
 

@@ -6,7 +6,7 @@ import sys
 
 import uvicorn
 
-from master.api.app import create_api
+from master.api.app import create_api, quick_path
 from master.broker import port_is_free
 from master.settings import load_settings
 from master.start import make_home
@@ -32,7 +32,7 @@ def main() -> int:
             settings.run_folder / "master.url", f"http://{shown}:{settings.port}\n".encode(), mode=0o600
         )
         uvicorn.run(
-            api,
+            quick_path(api),
             host=settings.host,
             port=settings.port,
             log_level="warning",

@@ -44,31 +44,31 @@ def worker_routes(services: Services, gatekeeper: Gatekeeper) -> list[Route]:
 
     return [
         route(
-            "/worker/claim",
+            "/claim",
             ClaimRequest,
             lambda connection, m: claim_step(connection, m, now=clock(), lease_s=settings.lease_s),
             # The first renewal makes it durable; until then a power cut costs no work to speak of.
             durable=False,
         ),
-        route("/worker/report", Report, lambda connection, m: record_report(connection, m, now=clock())),
-        route("/worker/lost", Lost, lambda connection, m: record_lost(connection, m, now=clock())),
+        route("/report", Report, lambda connection, m: record_report(connection, m, now=clock())),
+        route("/lost", Lost, lambda connection, m: record_lost(connection, m, now=clock())),
         route(
-            "/worker/renew",
+            "/renew",
             Renewal,
             lambda connection, m: renew_lease(connection, m, now=clock(), lease_s=settings.lease_s),
         ),
         route(
-            "/worker/join",
+            "/join",
             Join,
             lambda connection, m: join_worker(connection, m, now=clock(), heartbeat_s=settings.heartbeat_s),
         ),
         route(
-            "/worker/heartbeat",
+            "/heartbeat",
             Heartbeat,
             lambda connection, m: hear_worker(connection, m, now=clock(), heartbeat_s=settings.heartbeat_s),
         ),
         route(
-            "/worker/leave",
+            "/leave",
             Heartbeat,
             lambda connection, m: leave_worker(connection, m.worker, m.session, now=clock()),
         ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -22,6 +23,9 @@ from tasks.errors import D8Error
 from tasks.log import say
 
 log = logging.getLogger("d8.conductor")
+
+#: Under load, tickets are sent in lots: between two lots passes so much time. A lone step never waits.
+_BETWEEN_LOTS_S = 0.01
 
 T = TypeVar("T")
 
@@ -83,6 +87,7 @@ class Conductor:
                     self._bell.send_pass(run_id)
                 if news.dispatch:
                     self.publish()
+                    time.sleep(_BETWEEN_LOTS_S)
             except D8Error as error:
                 # The database or the broker is away: the sweep repeats what was due.
                 say(log, logging.WARNING, "conductor_held_up", error=str(error))

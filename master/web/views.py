@@ -41,7 +41,11 @@ def format_duration(seconds: float) -> str:
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
-    for size_s, unit, small_s, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+    for size_s, unit, small_s, small in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
         if whole >= size_s:
             rest = whole % size_s // small_s
             return f"{whole // size_s} {unit}" + (f" {rest} {small}" if rest else "")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 import platform
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.environment import host, pip
@@ -23,8 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def main(arguments: Sequence[str]) -> int:
     wanted = planning.wanted_groups(_parse(arguments))
     try:
-        with _alone(ROOT):
-            refresh(Venv(ROOT, ROOT / ".venv"), wanted)
+        venv = Venv(ROOT, ROOT / ".venv")
+        with venv.alone():
+            refresh(venv, wanted)
     except EnvironmentFailure as failure:
         print(failure, file=sys.stderr)
         return 3
@@ -71,18 +70,6 @@ def _parse(arguments: Sequence[str]) -> list[str]:
         help="all of it, and the test tools",
     )
     return parser.parse_args(arguments).groups or []
-
-
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """One at a time in a checkout. The kernel lets go of the lock however the process ends."""
-    with (root / planning.PIP_LOCK).open("rb") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("Another scripts/env is at work in this checkout; waiting for it.", file=sys.stderr)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def refresh(venv: Venv, wanted: Sequence[str]) -> None:

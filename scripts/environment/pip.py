@@ -23,15 +23,22 @@ _DROPPED = (
     "PIP_REQUIREMENT",
 )
 
-#: Words in pip's output, and what to do about them.
+#: Words in pip's output, and what to do about them; the first that is found counts.
 _REMEDIES = (
     ("No space left on device", "free some disk space"),
-    ("DO NOT MATCH THE HASHES", "the index served another file than the locked one: use another index"),
-    ("No matching distribution", "the index lacks a locked version or has none for this Python and machine"),
     ("CERTIFICATE_VERIFY_FAILED", "install ca-certificates, or name your proxy's certificates in PIP_CERT"),
+    (
+        "DO NOT MATCH THE HASHES",
+        "use another package index: this one serves another file than the locked one",
+    ),
     ("Permission denied", "make the checkout writable for this user"),
+    ("Retrying (", "check the network and pip's settings (PIP_INDEX_URL, /etc/pip.conf)"),
+    (
+        "No matching distribution",
+        "use a package index that has all of PyPI, or another Python: this one lacks that version for this machine",
+    ),
 )
-_DEFAULT_REMEDY = "check the network and pip's settings (PIP_INDEX_URL, /etc/pip.conf)"
+_DEFAULT_REMEDY = "read what pip said"
 
 
 def install(venv: Venv, locks: Sequence[str], *, label: str, index_url: str = "") -> None:
@@ -88,6 +95,7 @@ def _run(venv: Venv, command: Sequence[str | Path], environment: dict[str, str],
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            pass_fds=venv.held_fds,
         )
         assert process.stdout is not None
         with process:

@@ -6,13 +6,15 @@ An installation that is interrupted leaves the file ``d8-unfinished`` in it, and
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.bootstrap_pip import install_pip, locked_pip
@@ -49,6 +51,24 @@ class Venv:
         self.log = folder / "d8-install.log"
         self._stamp = folder / "d8-environment.json"
         self._unfinished = folder / "d8-unfinished"
+        #: Open files that programs working in here inherit: see ``alone``.
+        self.held_fds: tuple[int, ...] = ()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """One installation at a time in a checkout, however the ones before it ended.
+
+        The kernel lets go of a file lock when the last process that holds the file has ended. pip
+        inherits it, so when only its parent was killed, the next installation waits for that pip too.
+        """
+        with (self.root / PIP_LOCK).open("rb") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print("Another scripts/env is at work in this checkout; waiting for it.", file=sys.stderr)
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            self.held_fds = (handle.fileno(),)
+            yield
 
     def facts(self) -> VenvFacts:
         """What is there. ``EnvironmentFailure`` when it is something that we must not touch."""
@@ -84,10 +104,14 @@ class Venv:
                 f"{self.folder} is a link to {os.readlink(self.folder)} and has to be made again: "
                 f"remove the link, then run this again"
             )
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-        self.folder.mkdir()
+        self.folder.mkdir(exist_ok=True)
+        # The mark comes first and stays: whatever ends this halfway, the next run sees whose folder it is.
         self.begin()
+        for entry in self.folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry != self._unfinished:
+                entry.unlink()
         try:
             venv.EnvBuilder(with_pip=False, symlinks=True).create(self.folder)
         except (OSError, subprocess.CalledProcessError) as error:

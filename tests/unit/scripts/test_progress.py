@@ -42,6 +42,14 @@ def test_output_to_a_file_has_no_control_characters() -> None:
     assert stream.getvalue() == "Libraries ...\nLibraries: 2 packages, 0 s\n"
 
 
+def test_machine_without_certificates_is_not_told_that_a_version_is_missing() -> None:
+    last = [
+        "WARNING: Retrying (Retry(total=0)) after connection broken by 'SSLError(CERTIFICATE_VERIFY_FAILED)'",
+        "ERROR: No matching distribution found for alembic==1.20.1",
+    ]
+    assert "ca-certificates" in explain("Libraries", last, Path("/x/log"))
+
+
 def test_full_disk_is_explained_with_its_remedy() -> None:
     said = "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device"
     last = ["Installing collected packages: torch", said]
