@@ -43,4 +43,4 @@ def show_status(connection: Connection, settings: Settings, build: str, now: dat
 
 
 def _count(connection: Connection, query: Any) -> dict[str, int]:
-    return dict(connection.execute(query).tuples().all())
+    return {row[0]: row[1] for row in connection.execute(query)}

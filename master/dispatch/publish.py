@@ -114,15 +114,14 @@ def _free_places(connection: Connection, waiting_per_slot: int) -> dict[str, int
     ):
         for lane in row.lanes:
             slots[lane] += row.slots
-    out: dict[str, int] = dict(
-        connection.execute(
-            select(steps.c.lane, func.count())
+    out = {
+        row.lane: row.steps
+        for row in connection.execute(
+            select(steps.c.lane, func.count().label("steps"))
             .where(steps.c.state.in_((StepState.QUEUED, StepState.RUNNING)))
             .group_by(steps.c.lane)
         )
-        .tuples()
-        .all()
-    )
+    }
     return {lane: count * (1 + waiting_per_slot) - out.get(lane, 0) for lane, count in slots.items()}
 
 
