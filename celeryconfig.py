@@ -22,8 +22,9 @@ task_acks_late = True
 task_reject_on_worker_lost = True
 # A slot takes one ticket at a time, so that what waits can still go to another worker.
 worker_prefetch_multiplier = 1
-# After a lost connection the broker delivers again; the claim decides, but the work must not go on twice.
-worker_cancel_long_running_tasks_on_connection_loss = True
+# After a lost connection the broker delivers the ticket again, and the claim refuses it while the step
+# runs: there is nothing to cancel, and a night's work does not end with a broker's restart (ADR 4).
+worker_cancel_long_running_tasks_on_connection_loss = False
 worker_enable_prefetch_count_reduction = False
 
 # A queue whose name nobody declared is a mistake in a name, not a wish for a new queue.

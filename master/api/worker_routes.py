@@ -13,7 +13,8 @@ from starlette.routing import Route
 
 from master.api.auth import Gatekeeper
 from master.api.services import Services
-from master.dispatch.claims import claim_step, record_lost, record_report, renew_lease
+from master.dispatch.claims import claim_step, record_report, renew_lease
+from master.dispatch.losses import record_lost
 from master.fleet.workers import hear_worker, join_worker, leave_worker
 from master.tokens import Scope
 from tasks.errors import InvalidInput, Refused

@@ -16,7 +16,7 @@ from master.events import record_event
 from master.store.tables import attempts, steps, workers
 from master.store.types import UtcDateTime
 from tasks.errors import StaleToken
-from tasks.protocol import ClaimRequest, Failure, Grant, Lost, Recorded, Refusal, Renewal, Renewed, Report
+from tasks.protocol import ClaimRequest, Grant, Recorded, Refusal, Renewal, Renewed, Report
 
 _fit_worker = exists(
     select(workers.c.name).where(
@@ -218,21 +218,6 @@ def record_report(connection: Connection, report: Report, *, now: datetime) -> R
     return _again_or_stale(connection, report)
 
 
-def record_lost(connection: Connection, lost: Lost, *, now: datetime) -> Recorded:
-    """End an attempt whose process is gone, without waiting for its lease. One that this session
-    does not hold (any more) is left alone."""
-    step = connection.execute(_HELD, {"b_step": lost.step}).first()
-    held = (
-        step is not None
-        and step.state == StepState.RUNNING
-        and (step.attempt, step.worker, step.session) == (lost.attempt, lost.worker, lost.session)
-    )
-    if step is None or not held:
-        return Recorded(again=True)
-    give_back(connection, step, lost.failure, lost.error, now=now)
-    return Recorded()
-
-
 def _again_or_stale(connection: Connection, report: Report) -> Recorded:
     ended = connection.execute(
         select(attempts.c.outcome)
@@ -291,17 +276,3 @@ def _why_unfit(connection: Connection, request: ClaimRequest, build: str) -> str
             f"run 'd8 worker update' there"
         )
     return f"worker {request.worker!r} is {worker.state}: {worker.reason or 'it gets no work now'}"
-
-
-def end_worker_claims(
-    connection: Connection, worker: str, *, but_session: str, now: datetime, why: str
-) -> int:
-    """Give back what older sessions of this worker hold: they are gone. Returns how many."""
-    held = connection.execute(
-        select(steps).where(
-            steps.c.state == StepState.RUNNING, steps.c.worker == worker, steps.c.session != but_session
-        )
-    ).all()
-    for step in held:
-        give_back(connection, step, Failure.LOST, why, now=now)
-    return len(held)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from master.dispatch.claims import end_worker_claims
+from master.dispatch.losses import end_worker_claims
 from master.dispatch.publish import fleet_value
 from master.events import record_event
 from master.fleet.states import WorkerState, check_worker_move, state_on_join

@@ -24,14 +24,32 @@ ENDED = {"done", "failed", "cancelled"}
 
 #: Small enough for a test, whole enough to go through every part.
 JOBS = [
-    ["darwin", "start", "examples/messages.jsonl", "--generations", "2", "--population", "4", "--examples", "14"],
+    [
+        "darwin",
+        "start",
+        "examples/messages.jsonl",
+        "--generations",
+        "2",
+        "--population",
+        "4",
+        "--examples",
+        "14",
+    ],
     ["niche", "start", "examples/keywords-spain-ranges.csv", "--domain-from", "0"],
     ["client", "add", "examples/brief.yaml"],
     ["run", "start", "noop", "--params", '{"steps": 300, "duration_s": 0.2}'],
 ]
 
 #: What is killed, by a part of its command line; "" is the whole master.
-VICTIMS = ("d8@killed-1", "d8@killed-2", "worker.models.server", "valkey-server", "master.api", "master.app", "")
+VICTIMS = (
+    "d8@killed-1",
+    "d8@killed-2",
+    "worker.models.server",
+    "valkey-server",
+    "master.api",
+    "master.app",
+    "",
+)
 
 
 def test_killing_any_part_at_random_moments_loses_nothing(d8_home: Path, start_process: StartProcess) -> None:
@@ -105,7 +123,11 @@ def _start_job(job: list[str]) -> str:
 
 def _d8(*arguments: str) -> Any:
     answer = subprocess.run(
-        [sys.executable, "-m", "master.cli", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "master.cli", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert answer.returncode == 0, answer.stderr
     return json.loads(answer.stdout) if answer.stdout.strip() else None
