@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import hashlib
 import re
@@ -16,10 +17,12 @@ from starlette.testclient import TestClient
 
 from master.api.app import create_api
 from master.api.auth import COOKIE
+from master.api.services import Services
 from master.approvals import ApprovalState, ApprovalType, Question, create_approval, get_approval
+from master.clock import utc_now
 from master.events import record_event
 from master.settings import load_settings
-from master.store import Database
+from master.store import Database, Writer
 from master.store.artifacts import ArtifactFolder, record_artifact
 from master.store.tables import events, outcomes, runs, steps, tokens, workers
 from master.tokens import Scope, create_token, find_principal
@@ -272,11 +275,18 @@ def test_page_says_everything_without_a_script(stage: Stage) -> None:
     def put(connection: Connection) -> None:
         connection.execute(
             insert(workers).values(
-                name="garage-pc", session="s" * 8, state="wrong_build", reason="it runs build old",
-                build="old", lanes=["gpu", "cpu"], slots=2, host="garage",
+                name="garage-pc",
+                session="s" * 8,
+                state="wrong_build",
+                reason="it runs build old",
+                build="old",
+                lanes=["gpu", "cpu"],
+                slots=2,
+                host="garage",
                 hardware={"machine": "x86_64", "cpus": 8, "memory_mib": 4096, "disk_free_mib": 9, "gpus": []},
-                joined_at=now, seen_at=now,
-            )  # fmt: skip
+                joined_at=now,
+                seen_at=now,
+            )
         )
         record_event(connection, "worker_joined", now, worker="garage-pc", state="wrong_build", build="old")
 
@@ -303,15 +313,28 @@ def test_run_shows_its_parts_and_its_pictures(stage: Stage) -> None:
         )
         connection.execute(
             insert(steps).values(
-                run_id="r-1", key="g0/evaluate", kind="task", task="darwin.evaluate", state="done",
-                worker="garage-pc", build="abc", attempt=2, created_at=now, claimed_at=now,
+                run_id="r-1",
+                key="g0/evaluate",
+                kind="task",
+                task="darwin.evaluate",
+                state="done",
+                worker="garage-pc",
+                build="abc",
+                attempt=2,
+                created_at=now,
+                claimed_at=now,
                 finished_at=now + timedelta(seconds=184),
-            )  # fmt: skip
+            )
         )
         record_artifact(
-            connection, digest, name="fitness.svg", media_type="image/svg+xml", size=len(CHART),
-            run_id="r-1", now=now,
-        )  # fmt: skip
+            connection,
+            digest,
+            name="fitness.svg",
+            media_type="image/svg+xml",
+            size=len(CHART),
+            run_id="r-1",
+            now=now,
+        )
 
     stage.write(put)
     stage.login()
@@ -344,7 +367,9 @@ def test_failed_run_can_be_tried_again(stage: Stage) -> None:
     stage.login()
     assert "Try what failed again" in stage.browser.get("/runs/r-2").text
     stage.browser.post("/runs/r-2/retry")
-    names = stage.read(lambda c: c.execute(select(events.c.name).where(events.c.run_id == "r-2")).scalars().all())
+    names = stage.read(
+        lambda c: c.execute(select(events.c.name).where(events.c.run_id == "r-2")).scalars().all()
+    )
     assert "run_retried" in names
 
 
@@ -374,3 +399,34 @@ def test_workers_token_opens_no_page(stage: Stage) -> None:
 
 def test_stream_is_refused_without_login(stage: Stage) -> None:
     assert stage.browser.get("/events").status_code == 401
+
+
+def test_open_stream_tells_of_what_happens_and_ends_with_the_server(stage: Stage) -> None:
+    settings = load_settings(home=stage.home)
+    services = Services(
+        settings=settings,
+        database=stage.database,
+        writer=Writer(stage.database),
+        folder=ArtifactFolder(settings.artifact_folder),
+        clock=utc_now,
+        build="b",
+    )
+    stage.write(lambda c: record_event(c, "run_started", utc_now(), run_id="r-1"))
+    waits: list[float] = []
+
+    async def happens(wait_s: float) -> None:
+        waits.append(wait_s)
+        if len(waits) == 2:
+            stage.write(lambda c: record_event(c, "run_done", utc_now(), run_id="r-1"))
+            stage.write(lambda c: record_event(c, "run_started", utc_now(), run_id="r-2"))
+
+    async def listen(seq: int | None) -> list[str]:
+        waits.clear()
+        return [text async for text in stream_news(services, seq, lambda: len(waits) >= 4, happens)]
+
+    news = [text for text in asyncio.run(listen(None)) if text.startswith("id: ")]
+    assert len(news) == 1, "what was there before the page is no news, and two events at once are one message"
+    assert '"runs": ["r-1", "r-2"]' in news[0]
+    again = [text for text in asyncio.run(listen(0)) if text.startswith("id: ")]
+    assert again[0].startswith("id: "), "a browser that comes back is told what it missed"
+    services.writer.close()
