@@ -52,8 +52,9 @@ def create_token(
 def use_token_once(connection: Connection, token: str, *, now: datetime) -> Principal | None:
     """Like ``find_principal``, and the token is worth nothing afterwards."""
     principal = find_principal(connection, token, now=now)
-    connection.execute(delete(tokens).where(tokens.c.digest == digest_token(token)))
-    return principal
+    used = connection.execute(delete(tokens).where(tokens.c.digest == digest_token(token)))
+    # Of two that try at the same time, one has deleted it.
+    return principal if used.rowcount else None
 
 
 def local_token(connection: Connection, scope: Scope, path: Path, *, now: datetime) -> str:

@@ -29,8 +29,12 @@ def choose_tokens(logits: torch.Tensor, draws: Sequence[Draw]) -> list[int]:
     al. 2020, arXiv:1904.09751) -> inverse of the cumulative distribution, in the vocabulary's
     order, at ``uniform``. No row's result depends on another row.
     """
-    chosen: list[int] = [int(token) for token in logits.argmax(dim=-1).tolist()]
+    chosen = [0] * len(draws)
+    greedy = [row for row, draw in enumerate(draws) if draw.temperature == 0]
     drawn = [row for row, draw in enumerate(draws) if draw.temperature > 0]
+    if greedy:
+        for row, token in zip(greedy, logits[greedy].argmax(dim=-1).tolist(), strict=True):
+            chosen[row] = int(token)
     if not drawn:
         return chosen
     heat = logits.new_tensor([draws[row].temperature for row in drawn], dtype=torch.float32)
@@ -46,9 +50,11 @@ def _draw(probabilities: torch.Tensor, draw: Draw) -> int:
         probabilities = torch.where(probabilities >= _least(probabilities, draw), probabilities, 0.0)
     cumulative = probabilities.double().cumsum(dim=0)
     point = draw.uniform * float(cumulative[-1])
-    place = torch.searchsorted(cumulative, cumulative.new_tensor([point]), right=True)
-    # Rounding may point just past the last token that can be drawn.
-    return min(int(place), int(probabilities.nonzero()[-1]))
+    place = int(torch.searchsorted(cumulative, cumulative.new_tensor([point]), right=True))
+    if place < len(probabilities) and float(probabilities[place]) > 0:
+        return place
+    # Rounding pointed just past the last token that can be drawn.
+    return int(probabilities.nonzero()[-1])
 
 
 def _least(probabilities: torch.Tensor, draw: Draw) -> float:
