@@ -125,11 +125,12 @@ def _join(sender: Any, **_: Any) -> None:
     )
     request_module.on_lost = _tell_lost
     process.agent.start()
+    options = ("--idle-exit-s", "60", "--text-model", settings.model)
     process.models = ModelServerSupervisor(
         ServerSettings(
             socket_path=settings.socket_path(),
             log_folder=settings.log_folder,
-            options=("--idle-exit-s", "60"),
+            options=(*options, "--embedding-model", settings.embedding_model),
         )
     )
     process.models.start()

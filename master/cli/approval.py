@@ -43,9 +43,9 @@ def _render_list(found: list[dict[str, Any]]) -> Any:
 
 def show_money(approval: dict[str, Any]) -> str:
     """``12.50 EUR``, or nothing where nothing is asked for."""
-    if not approval["cost_minor"]:
-        return ""
-    return f"{approval['cost_minor'] // 100}.{approval['cost_minor'] % 100:02d} {approval['currency']}"
+    from master.ledger.money import format_money
+
+    return format_money(approval["cost_minor"], approval["currency"]) if approval["cost_minor"] else ""
 
 
 @app.command()

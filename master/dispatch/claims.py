@@ -8,7 +8,7 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, exists, func, insert, select, update
 
 from master.dispatch.finish import finish_step, give_back
 from master.dispatch.states import StepState
@@ -145,17 +145,7 @@ def claim_step(
         worker=request.worker,
         attempt=request.attempt,
     )
-    return Grant(
-        step=request.step,
-        attempt=request.attempt,
-        run=row.run_id,
-        key=row.key,
-        task=row.task,
-        request=json.loads(row.request),
-        token=row.token,
-        lease_s=lease_s,
-        deadline_s=row.deadline_s,
-    )
+    return _grant(request, row, lease_s)
 
 
 def renew_lease(connection: Connection, renewal: Renewal, *, now: datetime, lease_s: float) -> Renewed:
@@ -237,22 +227,27 @@ def _again_or_stale(connection: Connection, report: Report) -> Recorded:
     )
 
 
+def _grant(request: ClaimRequest, step: Row[Any], lease_s: float) -> Grant:
+    return Grant(
+        step=request.step,
+        attempt=request.attempt,
+        run=step.run_id,
+        key=step.key,
+        task=step.task,
+        request=json.loads(step.request),
+        token=step.token,
+        lease_s=lease_s,
+        deadline_s=step.deadline_s,
+    )
+
+
 def _repeat_or_refuse(connection: Connection, request: ClaimRequest, lease_s: float) -> Grant | Refusal:
     step = connection.execute(_HELD, {"b_step": request.step}).first()
     if step is None:
         return Refusal(refused=f"there is no step {request.step}")
-    if step.state == StepState.RUNNING and step.claim == request.claim and step.session == request.session:
-        return Grant(
-            step=step.id,
-            attempt=step.attempt,
-            run=step.run_id,
-            key=step.key,
-            task=step.task,
-            request=json.loads(step.request),
-            token=step.token,
-            lease_s=lease_s,
-            deadline_s=step.deadline_s,
-        )
+    held = (step.state, step.attempt, step.claim, step.session)
+    if held == (StepState.RUNNING, request.attempt, request.claim, request.session):
+        return _grant(request, step, lease_s)
     if step.attempt != request.attempt:
         return Refusal(
             refused=f"attempt {request.attempt} is over: step {step.id} is at attempt {step.attempt}"

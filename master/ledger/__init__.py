@@ -1,0 +1,1 @@
+"""The money: integer minor units with a currency."""

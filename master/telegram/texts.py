@@ -11,18 +11,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from master.approvals import Approval, ApprovalState, ApprovalType
+from master.ledger.money import format_money
 from master.telegram.markup import fit, fit_line
 
 MOST_LISTED = 20
 _MOST_EVIDENCE = 8
 _SHA256_LENGTH = 64
-
-#: ISO 4217 currencies whose minor unit is not a hundredth.
-_DECIMALS = {
-    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF"), 0),
-    **dict.fromkeys(("UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-}
 
 _SIGNS = {
     ApprovalState.PENDING: "⏳",
@@ -31,14 +25,6 @@ _SIGNS = {
     ApprovalState.EXPIRED: "⌛",
     ApprovalState.CANCELLED: "🚫",
 }
-
-
-def format_money(minor: int, currency: str) -> str:
-    """``1250, "EUR"`` -> ``12.50 EUR``; ``9990, "CLP"`` -> ``9990 CLP``."""
-    decimals = _DECIMALS.get(currency, 2)
-    sign, digits = ("-" if minor < 0 else ""), str(abs(minor)).rjust(decimals + 1, "0")
-    amount = f"{digits[:-decimals]}.{digits[-decimals:]}" if decimals else digits
-    return f"{sign}{amount} {currency}"
 
 
 def format_time(moment: datetime) -> str:

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-#: ISO 4217 currencies whose minor unit is not a hundredth of the major one.
-_NO_MINOR = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
-_THOUSANDTH = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+from master.ledger.money import format_money
 
 #: Steps that a page lists at most; a large run has thousands.
 MOST_STEPS = 300
@@ -24,14 +22,6 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 #: What a browser may show as a picture.
 IMAGE_TYPES = frozenset({"image/svg+xml", "image/png"})
-
-
-def format_money(minor: int, currency: str) -> str:
-    """``1250, "EUR"`` -> ``12.50 EUR``. Places after ISO 4217."""
-    places = 0 if currency in _NO_MINOR else 3 if currency in _THOUSANDTH else 2
-    sign, digits = "-" if minor < 0 else "", str(abs(minor)).rjust(places + 1, "0")
-    whole = f"{int(digits[:-places] if places else digits):,}"
-    return f"{sign}{whole}.{digits[-places:]} {currency}" if places else f"{sign}{whole} {currency}"
 
 
 def format_duration(seconds: float) -> str:

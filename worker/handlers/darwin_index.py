@@ -23,7 +23,10 @@ def handle(request: Request, context: Context) -> Result:
         context.progress(len(vectors) / len(texts), f"{len(vectors)} of {len(texts)} texts embedded")
     index = Index(neighbors=nearest(vectors, corpus.ids("pool"), _LISTED))
     digest = context.write_artifact("index.json", index.model_dump_json().encode(), "application/json")
-    return Result(index=digest, model_sha256=context.models.describe(request.model).get("sha256", ""))
+    return Result(
+        index=digest,
+        model_sha256=context.models.describe(request.model or "embedded:minilm").get("sha256", ""),
+    )
 
 
 def nearest(vectors: list[list[float]], pool: tuple[int, ...], count: int) -> tuple[tuple[int, ...], ...]:

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from master.approvals import Approval, ApprovalState, ApprovalType
+from master.ledger.money import format_money
 from master.locale import LANGUAGES, translations_for
 from master.telegram.markup import MAX_CALLBACK_ANSWER, MAX_MESSAGE_UNITS, units
-from master.telegram.texts import MOST_LISTED, Texts, format_money
+from master.telegram.texts import MOST_LISTED, Texts
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BOTH = pytest.mark.parametrize("language", LANGUAGES)
@@ -58,7 +59,7 @@ def plain(message: str) -> str:
     [
         (1250, "EUR", "12.50 EUR"),
         (5, "EUR", "0.05 EUR"),
-        (9990, "CLP", "9990 CLP"),
+        (9990, "CLP", "9,990 CLP"),
         (1, "KWD", "0.001 KWD"),
         (-150, "USD", "-1.50 USD"),
         (0, "JPY", "0 JPY"),

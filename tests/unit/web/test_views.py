@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from master.ledger.money import format_money
 from master.web.views import (
     collapse_events,
     describe_hardware,
     format_age,
     format_duration,
-    format_money,
     percent,
     pick_pictures,
     slots_of,
