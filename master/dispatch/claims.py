@@ -268,6 +268,6 @@ def _why_unfit(connection: Connection, request: ClaimRequest, build: str) -> str
     if worker.build != build:
         return (
             f"worker {request.worker!r} runs build {worker.build}, this fleet runs {build}: "
-            f"run 'd8 worker update' there"
+            f"bring its code to the master's and start it again"
         )
     return f"worker {request.worker!r} is {worker.state}: {worker.reason or 'it gets no work now'}"

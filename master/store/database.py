@@ -127,7 +127,7 @@ def _explain(error: OperationalError, url: str) -> str:
     elif "unable to open" in text:
         remedy = "check that the folder exists and that this user may write there"
     elif "no such table" in text or "UndefinedTable" in text:
-        remedy = "bring it up to date with 'd8 migrate'"
+        remedy = "start the master with 'd8 up', which brings it up to date"
     else:
         remedy = "check that the server runs and that D8_DATABASE_URL is right"
     return f"the database {url} refused ({text}): {remedy}"

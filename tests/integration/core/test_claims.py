@@ -49,7 +49,7 @@ def test_worker_of_another_build_is_refused_and_told_what_to_do(bench: Bench) ->
     answer = bench.claim(posting.ticket, "old")
     assert isinstance(answer, Refusal)
     assert "aaaaaaaaaaaa" in answer.refused
-    assert "d8 worker update" in answer.refused
+    assert "start it again" in answer.refused
     listed = {worker["name"]: worker for worker in bench.read(list_workers)}
     assert listed["old"]["state"] == "wrong_build"
     assert "bbbbbbbbbbbb" in listed["old"]["reason"]
