@@ -173,4 +173,7 @@ def move_worker(
 def build_reason(name: str, build: str, fleet_build: str) -> str:
     if build == fleet_build:
         return ""
-    return f"it runs build {build}, this fleet runs {fleet_build}: bring the code of {name!r} to the master's and start it again"
+    return (
+        f"it runs build {build}, this fleet runs {fleet_build}: bring the code of {name!r} to the master's and "
+        f"start it again"
+    )
