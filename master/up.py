@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import signal
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+import psutil
 import redis
 import urllib3
 
@@ -89,13 +91,12 @@ def run_master(
 
 def stop_model_server(settings: Settings) -> None:
     """The model server outlives its workers on purpose; with the whole fleet of this home it ends."""
-    import contextlib
-    import os
-
-    pid = read_text_or_empty(settings.run_folder / "models.sock.pid")
-    if pid.isdigit():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(pid), signal.SIGTERM)
+    socket = str(settings.run_folder / "models.sock")
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            command = process.cmdline()
+            if "worker.models.server" in command and socket in command:
+                process.terminate()
 
 
 def _flower(settings: Settings) -> Part:
