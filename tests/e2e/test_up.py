@@ -20,8 +20,10 @@ def test_second_master_in_one_home_is_refused_and_the_first_leaves_nothing_behin
     command = [sys.executable, "-m", "master.cli", "up", "--workers", "1", "--no-flower"]
     master = start_process(command, name="up")
     master.wait_for_line("The master runs", 90)
-    wait_until(lambda: [w["state"] for w in fleet.workers().values()] == ["active"], 60, "its worker is active")
-    wait_until(lambda: (d8_home / "run" / "models.sock").exists(), 60, "its model server listens")
+    wait_until(
+        lambda: [w["state"] for w in fleet.workers().values()] == ["active"], 60, "its worker is active"
+    )
+    wait_until((d8_home / "run" / "models.sock").exists, 60, "its model server listens")
 
     second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert second.returncode == 4
