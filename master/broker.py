@@ -14,7 +14,7 @@ from tasks.settings import read_text_or_empty
 
 _CONFIGURATION = """\
 # Written by d8 at every start; changes made here are lost.
-bind 127.0.0.1
+bind {host}
 port {port}
 protected-mode yes
 requirepass {password}
@@ -42,11 +42,14 @@ def prepare_broker(settings: Settings) -> Path:
     settings.run_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     address = settings.run_folder / "broker.url"
     known = urlsplit(read_text_or_empty(address))
-    port = known.port if known.port and port_is_free("127.0.0.1", known.port) else free_port()
+    host = settings.broker_host
+    port = known.port if known.port and port_is_free(host, known.port) else free_port()
     password = known.password or secrets.token_urlsafe(24)
     path = folder / "valkey.conf"
-    write_whole(path, _CONFIGURATION.format(port=port, password=password, folder=folder).encode(), mode=0o600)
-    write_whole(address, f"redis://:{password}@127.0.0.1:{port}/0\n".encode(), mode=0o600)
+    text = _CONFIGURATION.format(host=host, port=port, password=password, folder=folder)
+    write_whole(path, text.encode(), mode=0o600)
+    here = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 (compared with, not bound to)
+    write_whole(address, f"redis://:{password}@{here}:{port}/0\n".encode(), mode=0o600)
     return path
 
 

@@ -15,11 +15,13 @@ from master.dispatch.bell import Bell
 from master.dispatch.conductor import Conductor
 from master.dispatch.publish import Posting, ring_again
 from master.dispatch.reap import reap_leases
+from master.fleet.paces import note_paces
 from master.fleet.workers import miss_workers
 from master.flows.engine import Engine
 from master.flows.runs import start_run
 from master.settings import Settings
 from master.store import Database
+from master.trials import close_canaries, start_canaries
 from tasks.log import say
 
 log = logging.getLogger("d8.duties")
@@ -74,6 +76,11 @@ class Duties:
         for run_id in self._engine.due_runs():
             self.advance(run_id)
 
+    def note_paces(self) -> None:
+        """Learn how fast each worker is at each task."""
+        with self._database.write(durable=False) as connection:
+            note_paces(connection)
+
     def watch_clients(self) -> None:
         """Every pending client gets its run."""
         now = self._clock()
@@ -88,6 +95,8 @@ class Duties:
         reaped = reap_leases(connection, now=now)
         missed = miss_workers(connection, now=now, heartbeat_s=self._settings.heartbeat_s)
         expired = expire_approvals(connection, now=now)
+        start_canaries(connection, now=now)
+        close_canaries(connection, now=now)
         if reaped or missed or expired:
             say(log, logging.WARNING, "swept", leases=reaped, workers=missed, approvals=expired)
         return ring_again(connection, now=now, ring_again_s=self._settings.ring_again_s)

@@ -19,6 +19,10 @@ class Settings(FleetSettings):
     #: Address and port of the API and the dashboard. Anything but loopback is the owner's decision.
     host: str = "127.0.0.1"
     port: int = Field(default=7500, ge=0, le=65535)
+    #: How other machines reach the master ("http://pi.local:7500"). Empty: found out.
+    public_url: str = ""
+    #: Where the embedded broker listens.
+    broker_host: str = "127.0.0.1"
     flower_port: int = Field(default=5555, ge=1, le=65535)
 
     #: Model reference that the workloads use unless they name one.

@@ -7,6 +7,7 @@ import os
 from master.clock import Clock
 from master.dispatch.reap import extend_leases, grace
 from master.fleet.gate import install_build
+from master.fleet.releases import make_release_key
 from master.settings import Settings
 from master.store import Database
 from master.store.migrate import migrate
@@ -41,6 +42,7 @@ def make_home(settings: Settings) -> None:
 def prepare_master(settings: Settings, database: Database, build: Build, clock: Clock) -> None:
     """Bring tables, tokens and the fleet's build up to date. Harmless to repeat."""
     make_home(settings)
+    make_release_key(settings.secrets_folder / "release.key")
     migrate(database)
     now = clock()
     with database.write() as connection:

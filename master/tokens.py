@@ -19,6 +19,8 @@ from tasks.settings import read_text_or_empty
 class Scope(enum.StrEnum):
     OWNER = "owner"
     WORKER = "worker"
+    #: Good for one thing, once: to become a worker.
+    INVITE = "invite"
 
 
 class Principal(Record):
@@ -26,6 +28,8 @@ class Principal(Record):
 
     scope: Scope
     name: str
+    #: The only worker that may be spoken for; "" for any.
+    worker: str = ""
 
 
 def digest_token(token: str) -> str:
@@ -37,21 +41,29 @@ def find_principal(connection: Connection, token: str, *, now: datetime) -> Prin
     row = connection.execute(select(tokens).where(tokens.c.digest == digest_token(token))).first()
     if row is None or (row.expires_at is not None and row.expires_at <= now):
         return None
-    return Principal(scope=Scope(row.scope), name=row.name)
+    return Principal(scope=Scope(row.scope), name=row.name, worker=row.worker)
 
 
 def create_token(
-    connection: Connection, scope: Scope, name: str, *, now: datetime, expires_at: datetime | None = None
+    connection: Connection,
+    scope: Scope,
+    name: str,
+    *,
+    now: datetime,
+    expires_at: datetime | None = None,
+    worker: str = "",
 ) -> str:
     """A new token; this is the only time that it can be seen."""
     token = secrets.token_urlsafe(32)
-    _keep(connection, token, scope, name, now, expires_at)
+    _keep(connection, token, scope, name, now, expires_at, worker)
     return token
 
 
-def use_token_once(connection: Connection, token: str, *, now: datetime) -> Principal | None:
-    """Like ``find_principal``, and the token is worth nothing afterwards."""
+def use_token_once(connection: Connection, token: str, scope: Scope, *, now: datetime) -> Principal | None:
+    """Whose token of this scope it is, or None; it is worth nothing afterwards."""
     principal = find_principal(connection, token, now=now)
+    if principal is None or principal.scope is not scope:
+        return None
     used = connection.execute(delete(tokens).where(tokens.c.digest == digest_token(token)))
     # Of two that try at the same time, one has deleted it.
     return principal if used.rowcount else None
@@ -70,10 +82,21 @@ def local_token(connection: Connection, scope: Scope, path: Path, *, now: dateti
 
 
 def _keep(
-    connection: Connection, token: str, scope: Scope, name: str, now: datetime, expires_at: datetime | None
+    connection: Connection,
+    token: str,
+    scope: Scope,
+    name: str,
+    now: datetime,
+    expires_at: datetime | None,
+    worker: str = "",
 ) -> None:
     connection.execute(
         insert(tokens).values(
-            digest=digest_token(token), scope=scope, name=name, created_at=now, expires_at=expires_at
+            digest=digest_token(token),
+            scope=scope,
+            name=name,
+            worker=worker,
+            created_at=now,
+            expires_at=expires_at,
         )
     )

@@ -60,7 +60,7 @@ def master_parts(settings: Settings, *, workers: list[str], flower: bool) -> lis
     if flower:
         parts.append(_flower(settings))
     parts += [
-        Part(name=f"worker-{name}", command=python("worker.cli", "start", "--name", name)) for name in workers
+        Part(name=f"worker-{name}", command=python("worker.cli", "run", "--name", name)) for name in workers
     ]
     return parts
 

@@ -37,7 +37,7 @@ class Build(Record):
 def build_id(root: Path = ROOT) -> str:
     """Digest of the worker's code under ``root``: 12 hexadecimal digits."""
     digest = hashlib.sha256()
-    for path in sorted(_code_files(root)):
+    for path in sorted(code_files(root)):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:12]
@@ -53,7 +53,8 @@ def current_build() -> Build:
     return Build(id=build_id(), commit=commit, dirty=dirty)
 
 
-def _code_files(root: Path) -> list[Path]:
+def code_files(root: Path) -> list[Path]:
+    """The files that the build under ``root`` is computed from, in no particular order."""
     files = [root / name for name in _FILES if (root / name).is_file()]
     for folder in _FOLDERS:
         files += [

@@ -8,13 +8,20 @@ from __future__ import annotations
 import enum
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from tasks.record import Record
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Token = Annotated[str, Field(min_length=8, max_length=64)]
+
+
+class Spoken(Record):
+    """A message that also passes between different builds, so that a worker of an old build can be
+    told so and updated: fields that one side does not know are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
 
 
 class Ticket(Record):
@@ -25,22 +32,33 @@ class Ticket(Record):
     build: str
 
 
-class Gpu(Record):
+class Gpu(Spoken):
     name: str
     memory_mib: int
     driver: str = ""
     compute_capability: str = ""
+    memory_used_mib: int = 0
+    #: None where the driver does not say.
+    temperature_c: int | None = None
+    use_pct: int | None = None
 
 
-class Hardware(Record):
+class Hardware(Spoken):
     machine: str
     cpus: int
     memory_mib: int
     disk_free_mib: int
     gpus: tuple[Gpu, ...] = ()
+    memory_free_mib: int = 0
+    #: Use of all cores since the last report, 0 to 100.
+    cpu_pct: float = 0.0
+    #: Ways to run untrusted code that were tried here and worked.
+    executors: tuple[str, ...] = ()
+    #: References of the models that are on this machine.
+    models: tuple[str, ...] = ()
 
 
-class Join(Record):
+class Join(Spoken):
     """A worker process introduces itself; a new session ends what an older one left running."""
 
     worker: Name
@@ -52,9 +70,19 @@ class Join(Record):
     slots: int = Field(ge=1, le=1024)
     host: str = Field(max_length=255)
     hardware: Hardware
+    #: Runs under a keeper, which can bring it to another build.
+    can_update: bool = False
+    #: Its owner allows that without being asked.
+    auto_update: bool = False
+    #: The build that it goes back to if this one does not prove itself; "" when it is not on trial.
+    trial_from: str = Field(default="", max_length=64)
+    #: Why the last change of build was undone, or "".
+    update_error: str = Field(default="", max_length=2000)
+    #: The worker's clock.
+    sent_at: AwareDatetime | None = None
 
 
-class Welcome(Record):
+class Welcome(Spoken):
     """The master's answer to a join or a heartbeat."""
 
     state: str
@@ -62,12 +90,49 @@ class Welcome(Record):
     reason: str = ""
     fleet_build: str
     heartbeat_s: float
+    #: The build that the worker is asked to change to, or "".
+    update_to: str = ""
 
 
-class Heartbeat(Record):
+class Heartbeat(Spoken):
     worker: Name
     session: Token
     hardware: Hardware
+    sent_at: AwareDatetime | None = None
+    #: What it is busy with beside steps, for people: "unpacking build 3f2a91c".
+    note: str = Field(default="", max_length=500)
+
+
+class Redeem(Spoken):
+    """A new machine shows its invite."""
+
+    invite: Token
+    worker: Name
+
+
+class Joined(Spoken):
+    """What a machine needs to be a worker; its home keeps it."""
+
+    worker: Name
+    token: str
+    broker_url: str
+    #: The key that signs the fleet's releases: 64 hexadecimal digits (Ed25519).
+    release_key: str
+    build: str
+
+
+class Release(Spoken):
+    """Describes the code of a build as the master hands it out; the bytes come beside it."""
+
+    build: str
+    sha256: Digest
+    size: int
+    #: Ed25519 over ``signed_text``, 128 hexadecimal digits.
+    signature: str
+
+    @property
+    def signed_text(self) -> bytes:
+        return f"d8 release\n{self.build}\n{self.sha256}\n{self.size}\n".encode()
 
 
 class ClaimRequest(Record):

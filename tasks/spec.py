@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Generic, TypeVar
 
+from tasks.needs import NOTHING, Needs
 from tasks.record import Record
 
 Req = TypeVar("Req", bound=Record)
@@ -27,6 +28,8 @@ class TaskSpec(Generic[Req, Res]):
     deadline_s: int = 600
     #: So many attempts before the step fails for good (a lost worker does not count).
     max_attempts: int = 3
+    #: What it asks of a machine, unless a step says otherwise.
+    needs: Needs = NOTHING
 
     @property
     def handler_module(self) -> str:

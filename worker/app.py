@@ -7,7 +7,7 @@ only), joins the master and looks after the model server. Each child runs one ti
 from __future__ import annotations
 
 import functools
-import re
+import os
 import secrets
 import socket
 from typing import Any
@@ -21,22 +21,28 @@ from celery.signals import (
 )
 from kombu.entity import Queue
 
+import worker.inspection as inspection
 import worker.request as request_module
 from tasks.app import make_app
 from tasks.build import current_build
 from tasks.catalog import TASKS
 from tasks.lanes import lane_queue, lanes_for, worker_queue
 from tasks.log import configure_logging
-from tasks.protocol import Failure, Lost, Ticket
+from tasks.protocol import Failure, Hardware, Lost, Ticket
 from tasks.spec import TaskSpec
-from worker.agent.agent import Agent
+from worker.agent import http
+from worker.agent.agent import Agent, Circumstances
+from worker.agent.updater import Updater
+from worker.breaker import Answered
 from worker.hardware import probe_hardware
 from worker.master_client import MasterClient
 from worker.models.client import ModelClient
 from worker.models.supervise import ModelServerSupervisor, ServerSettings
+from worker.naming import worker_name
 from worker.runner import Identity, Runner
 from worker.settings import load_worker_settings
 from worker.spool import Spool
+from worker.switch import SwitchFiles
 
 
 class Process:
@@ -45,19 +51,39 @@ class Process:
     def __init__(self, node: str) -> None:
         self.settings = load_worker_settings()
         self.build = current_build()
-        self.identity = Identity(name=worker_name(node), session=secrets.token_hex(8), build=self.build.id)
-        self.hardware = probe_hardware(self.settings.home)
+        name = worker_name(node.partition("@")[2] or node or socket.gethostname())
+        self.identity = Identity(name=name, session=secrets.token_hex(8), build=self.build.id)
+        self.hardware = self.probe()
         self.lanes = lanes_for([gpu.memory_mib for gpu in self.hardware.gpus])
-        self.spool = Spool(self.settings.worker_folder(self.identity.name) / "spool")
+        self.folder = self.settings.worker_folder(self.identity.name)
+        self.spool = Spool(self.folder / "spool")
+        # Before the fork: all processes of the worker share it.
+        self.answered = Answered()
         self.agent: Agent | None = None
         self.models: ModelServerSupervisor | None = None
+
+    def probe(self) -> Hardware:
+        settings = self.settings
+        return probe_hardware(settings.home, models=(settings.model, settings.embedding_model))
+
+    def describe(self) -> dict[str, Any]:
+        """Which code this is, and how the worker stands."""
+        standing = self.agent.describe() if self.agent is not None else {}
+        return {
+            "worker": self.identity.name,
+            "build": self.build.id,
+            "commit": self.build.commit,
+            "dirty": self.build.dirty,
+            "lanes": self.lanes,
+            "state": standing.get("state", "joining"),
+        }
 
     @functools.cached_property
     def runner(self) -> Runner:
         """Made in the child, at its first use: connections do not survive a fork."""
         return Runner(
             self.identity,
-            MasterClient(self.settings),
+            MasterClient(self.settings, self.answered),
             self.spool,
             lambda: ModelClient(self.settings.socket_path()),
         )
@@ -74,12 +100,6 @@ def run_ticket(task: TaskSpec[Any, Any], ticket: Ticket) -> None:
 app = make_app(run_ticket)
 for _task in TASKS:
     app.tasks[_task.name].Request = "worker.request:TicketRequest"
-
-
-def worker_name(node: str) -> str:
-    """The worker's name from Celery's node name, ``anything@name``."""
-    raw = node.partition("@")[2] or node or socket.gethostname()
-    return re.sub(r"[^a-z0-9._-]+", "-", raw.lower()).strip("-._")[:63] or "worker"
 
 
 @celeryd_init.connect
@@ -112,19 +132,16 @@ def _before_child_ends(**_: Any) -> None:
 def _join(sender: Any, **_: Any) -> None:
     """The children are forked: threads may start now."""
     assert process is not None
-    settings = process.settings
-    process.agent = Agent(
-        process.identity,
-        process.build,
-        process.lanes,
-        sender.controller.concurrency,
-        socket.gethostname(),
-        MasterClient(settings),
-        process.spool,
-        functools.partial(probe_hardware, settings.home),
-    )
+    settings, probe = process.settings, process.probe
+    process.agent = _make_agent(process, sender.controller.concurrency)
     request_module.on_lost = _tell_lost
     process.agent.start()
+    inspection.version = process.describe
+    inspection.hardware = lambda: probe().model_dump(mode="json")
+    if settings.agent_port:
+        http.serve(
+            settings.agent_host, settings.agent_port, health=process.agent.describe, version=process.describe
+        )
     options = ("--idle-exit-s", "60", "--text-model", settings.model)
     process.models = ModelServerSupervisor(
         ServerSettings(
@@ -134,6 +151,31 @@ def _join(sender: Any, **_: Any) -> None:
         )
     )
     process.models.start()
+
+
+def _make_agent(here: Process, slots: int) -> Agent:
+    """The keeper says by the environment how it started this process."""
+    settings = here.settings
+    client = MasterClient(settings, here.answered)
+    files = SwitchFiles(here.folder)
+    return Agent(
+        here.identity,
+        here.build,
+        Circumstances(
+            lanes=tuple(here.lanes),
+            slots=slots,
+            host=socket.gethostname(),
+            kept=os.environ.get("D8_KEPT", "") == "1",
+            auto_update=settings.auto_update,
+            trial_from=os.environ.get("D8_TRIAL_FROM", ""),
+            update_error=os.environ.get("D8_UPDATE_ERROR", ""),
+        ),
+        client,
+        here.spool,
+        here.probe,
+        Updater(client, files, settings.home / "releases", settings.find_release_key()),
+        functools.partial(files.end_trial, here.build.id),
+    )
 
 
 @worker_shutdown.connect

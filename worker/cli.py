@@ -1,4 +1,5 @@
-"""``d8 worker start``: wraps ``celery -A worker.app worker`` with the right queues, name and pool.
+"""``d8 worker join``, ``start`` and ``run``. The last becomes ``celery -A worker.app worker`` with the
+right queues, name and pool.
 
 Needs nothing of the master's libraries: it also runs on machines that are workers only.
 """
@@ -11,60 +12,106 @@ import socket
 import sys
 
 from tasks.build import ROOT
-from tasks.errors import D8Error
+from tasks.errors import D8Error, Refused
 from tasks.lanes import lane_queue, lanes_for, worker_queue
 from tasks.log import configure_logging
+from tasks.settings import default_home
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="d8 worker", description="Run a D8 worker on this machine.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    start = commands.add_parser(
-        "start",
-        help="join the fleet and run its steps",
-        description="Joins the fleet and runs its steps until it is stopped with Ctrl-C, which lets it finish "
-        "what it runs. Settings: D8_MASTER_URL, D8_BROKER_URL, D8_WORKER_TOKEN; on the master's own machine "
-        "nothing needs to be set.",
-    )
-    start.add_argument(
-        "--name", default=socket.gethostname(), help="how the fleet calls it (default: the host's name)"
-    )
-    start.add_argument(
-        "--slots", type=int, default=0, help="steps at the same time (default: cores, at most 4)"
-    )
-    options = parser.parse_args(arguments)
+    options = _parse(arguments)
     try:
-        _start(options.name, options.slots)
+        if options.command == "join":
+            from worker.joining import join_fleet
+
+            print(join_fleet(options.master, options.code, options.name))
+            return 0
+        name = _find_name(options.name)
+        if options.command == "run":
+            _run(name, options.slots)
+        return _keep(name, options.slots)
     except D8Error as error:
         print(f"d8: {error}", file=sys.stderr)
         return error.exit_code
-    return 0
 
 
-def _start(name: str, slots: int) -> None:
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="d8 worker", description="Run a D8 worker on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    join = commands.add_parser(
+        "join",
+        help="become a worker of a fleet, with an invite",
+        description="Shows the invite that 'd8 worker invite' printed on the master and keeps what the "
+        "master gives for it: a token and the broker's address, in this machine's home.",
+    )
+    join.add_argument("master", help="the master's address, such as http://pi.local:7500")
+    join.add_argument("code", help="the invite's code")
+    join.add_argument(
+        "--name", default="", help="how the fleet calls this machine (default: the host's name)"
+    )
+    for verb, text in (
+        ("start", "run the fleet's steps, and change to the fleet's build when asked"),
+        ("run", "the same without a keeper: this process cannot change its own code"),
+    ):
+        start = commands.add_parser(
+            verb,
+            help=text,
+            description="Runs the fleet's steps until it is stopped with Ctrl-C, which lets it finish what it "
+            "runs. Needs 'd8 worker join' once, or D8_MASTER_URL, D8_BROKER_URL and D8_WORKER_TOKEN; on the "
+            "master's own machine nothing needs to be set.",
+        )
+        start.add_argument(
+            "--name", default="", help="how the fleet calls it (default: as it joined, else the host's name)"
+        )
+        start.add_argument(
+            "--slots", type=int, default=0, help="steps at the same time (default: cores, at most 4)"
+        )
+    return parser.parse_args(arguments)
+
+
+def _find_name(given: str) -> str:
+    from worker.joined import find_membership
+    from worker.naming import worker_name
+
+    membership = find_membership(default_home())
+    if membership is None:
+        return worker_name(given or socket.gethostname())
+    own = membership.joined.worker
+    if given and worker_name(given) != own:
+        raise Refused(
+            f"this machine joined the fleet as {own!r} and can only be that: leave out --name, or join again "
+            f"with another invite"
+        )
+    return own
+
+
+def _keep(name: str, slots: int) -> int:
+    """Stay as the keeper of workers of this name."""
+    from tasks.build import build_id
+    from worker.keeper import Keeper
+    from worker.switch import Code, SwitchFiles
+
+    installed = Code(root=str(ROOT), python=sys.executable, build=build_id())
+    arguments = ["--name", name, "--slots", str(slots)]
+    return Keeper(SwitchFiles(default_home() / "worker" / name), installed, arguments).run()
+
+
+def _run(name: str, slots: int) -> None:
     """Becomes Celery; returns only by an error."""
     from tasks.build import current_build
-    from worker.app import worker_name
     from worker.hardware import probe_gpus
     from worker.settings import load_worker_settings
 
     configure_logging()
     settings = load_worker_settings()
     settings.get_broker_url()
-    name = worker_name(name)
     build = current_build().id
     lanes = lanes_for([gpu.memory_mib for gpu in probe_gpus()])
     queues = [lane_queue(lane, build) for lane in lanes] + [worker_queue(name, build)]
     command = [sys.executable, "-m", "celery", "-A", "worker.app", "worker"]
     command += ["-n", f"d8@{name}", "-Q", ",".join(queues), "--pool", "prefork"]
-    command += [
-        "-c",
-        str(slots or settings.count_slots()),
-        "--without-gossip",
-        "--without-mingle",
-        "-l",
-        "WARNING",
-    ]
+    command += ["-c", str(slots or settings.count_slots())]
+    command += ["--without-gossip", "--without-mingle", "-l", "WARNING"]
     os.chdir(ROOT)
     os.execv(sys.executable, command)  # noqa: S606
 

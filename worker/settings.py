@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from pydantic import Field, SecretStr
 
 from tasks.errors import Unhealthy
 from tasks.settings import FleetSettings, default_home, read_secret_files, read_text_or_empty
+from worker.joined import Membership, find_membership
 
 
 class WorkerSettings(FleetSettings):
@@ -16,17 +18,44 @@ class WorkerSettings(FleetSettings):
     worker_token: SecretStr = SecretStr("")
     #: Steps run at the same time. 0: one per core, at most four.
     slots: int = Field(default=0, ge=0, le=1024)
+    #: Change to the master's build without being asked, when there is a new one.
+    auto_update: bool = False
+    #: Where the worker tells how it is. Port 0: nowhere.
+    agent_host: str = "127.0.0.1"
+    agent_port: int = Field(default=7600, ge=0, le=65535)
     #: Where the model server listens. Empty: in the home.
     model_socket: str = ""
     #: The model that a request without one gets.
     model: str = "embedded:smollm2"
     embedding_model: str = "embedded:minilm"
 
+    @functools.cached_property
+    def membership(self) -> Membership | None:
+        """What this machine got when it joined; None where it did not."""
+        return find_membership(self.home)
+
     def find_token(self) -> str:
-        """The token, or "" when the master has not made one yet."""
-        return self.worker_token.get_secret_value() or read_text_or_empty(
-            self.secrets_folder / "worker.token"
-        )
+        """The token: as set, as given at joining, or that of the master of this machine; "" for none."""
+        given = self.worker_token.get_secret_value()
+        if not given and self.membership is not None:
+            return self.membership.joined.token
+        return given or read_text_or_empty(self.secrets_folder / "worker.token")
+
+    def find_master_url(self) -> str:
+        if not self.master_url and self.membership is not None:
+            return self.membership.master_url
+        return super().find_master_url()
+
+    def find_broker_url(self) -> str:
+        if not self.broker_url.get_secret_value() and self.membership is not None:
+            return self.membership.joined.broker_url
+        return super().find_broker_url()
+
+    def find_release_key(self) -> str:
+        """The key that checks releases; "" where none is known: then none is accepted."""
+        if self.membership is not None:
+            return self.membership.joined.release_key
+        return read_text_or_empty(self.secrets_folder / "release.pub")
 
     def count_slots(self) -> int:
         return self.slots or max(1, min(4, os.cpu_count() or 1))

@@ -16,6 +16,8 @@ from starlette.types import Scope as Scope_
 from master.api.auth import Gatekeeper
 from master.api.clients import build_router as client_router
 from master.api.errors import show_error, show_invalid
+from master.api.fleet_routes import fleet_router
+from master.api.joining import joining_routes
 from master.api.owner_routes import artifact_router, owner_router
 from master.api.services import Services
 from master.api.worker_routes import worker_routes
@@ -23,6 +25,8 @@ from master.capabilities import load_capabilities
 from master.clock import utc_now
 from master.dispatch.bell import CeleryBell
 from master.dispatch.conductor import Conductor
+from master.fleet.releases import Releases
+from master.rabbitmq import find_rabbitmq
 from master.settings import Settings
 from master.start import prepare_master
 from master.store import Database, Writer
@@ -30,7 +34,7 @@ from master.store.artifacts import ArtifactFolder
 from master.tokens import Scope
 from master.web.routes import web_routes
 from tasks.app import make_app
-from tasks.build import current_build
+from tasks.build import ROOT, current_build
 from tasks.errors import D8Error
 
 
@@ -62,6 +66,8 @@ def create_api(settings: Settings) -> FastAPI:
         folder=ArtifactFolder(settings.artifact_folder),
         clock=utc_now,
         build=build.id,
+        releases=Releases(ROOT, build.id, settings.secrets_folder / "release.key"),
+        rabbitmq=find_rabbitmq(settings),
     )
     bell = CeleryBell(make_app())
     conductor = Conductor(
@@ -90,7 +96,9 @@ def create_api(settings: Settings) -> FastAPI:
         exception_handlers={D8Error: show_error, ValidationError: show_invalid},
     )
     api.mount("/worker", api.state.workers_door)
+    api.router.routes.extend(joining_routes(services, gatekeeper))
     api.include_router(owner_router(services, gatekeeper))
+    api.include_router(fleet_router(services, gatekeeper))
     api.include_router(artifact_router(services, gatekeeper))
     api.include_router(client_router(services.read, services.write, gatekeeper.require(Scope.OWNER)))
     api.router.routes.extend(web_routes(services, gatekeeper))

@@ -52,6 +52,10 @@ class Gatekeeper:
         self._known[digest] = (time.monotonic() + _REMEMBERED_S, principal)
         return principal
 
+    def forget(self) -> None:
+        """After a token was revoked: nobody is remembered any more."""
+        self._known.clear()
+
     def require(self, *scopes: Scope) -> Callable[[Request], Awaitable[Principal]]:
         """A FastAPI dependency that lets only these scopes pass."""
 

@@ -11,10 +11,8 @@ from master.api.auth import Gatekeeper
 from master.api.services import Services
 from master.api.status import show_status
 from master.approvals import ApprovalState, decide, get_approval, list_approvals
-from master.dispatch.publish import fleet_value
+from master.dispatch.publish import fleet_value, set_fleet_value
 from master.events import events_after, newest_events, record_event
-from master.fleet.gate import set_fleet_value
-from master.fleet.workers import drain_worker, list_workers, remove_worker
 from master.flows.runs import cancel_run, list_attempts, list_runs, retry_run, show_run, start_run
 from master.store import news_of
 from master.store.artifacts import find_artifact, record_artifact
@@ -89,19 +87,6 @@ def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
             "id": run_id,
             "steps": await write(lambda c: retry_run(c, run_id, by=caller.name, now=clock())),
         }
-
-    @router.get("/workers")
-    async def get_workers(_: Owner) -> list[dict[str, Any]]:
-        return await read(list_workers)
-
-    @router.post("/workers/{name}/drain")
-    async def post_drain(caller: Owner, name: str, resume: bool = False) -> dict[str, Any]:
-        state = await write(lambda c: drain_worker(c, name, resume=resume, by=caller.name, now=clock()))
-        return {"name": name, "state": state}
-
-    @router.delete("/workers/{name}", status_code=204)
-    async def delete_worker(caller: Owner, name: str) -> None:
-        await write(lambda c: remove_worker(c, name, by=caller.name, now=clock()))
 
     @router.post("/dispatch/{verb}")
     async def post_dispatch(caller: Owner, verb: str) -> dict[str, Any]:

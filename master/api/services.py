@@ -11,6 +11,8 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from master.clock import Clock
+from master.fleet.releases import Releases
+from master.rabbitmq import Management
 from master.settings import Settings
 from master.store import Database, Writer
 from master.store.artifacts import ArtifactFolder
@@ -26,6 +28,9 @@ class Services:
     folder: ArtifactFolder
     clock: Clock
     build: str
+    releases: Releases
+    #: RabbitMQ's management API, where there is one.
+    rabbitmq: Management | None = None
 
     async def write(self, function: Callable[[Connection], T], *, durable: bool = True) -> T:
         """Run a write in the next group commit; returns once it is committed (see ``Database.write``)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -13,12 +14,14 @@ from starlette.routing import Route
 
 from master.api.auth import Gatekeeper
 from master.api.services import Services
+from master.clock import Clock
 from master.dispatch.claims import claim_step, record_report, renew_lease
 from master.dispatch.losses import record_lost
+from master.fleet.strikes import note_success_elsewhere
 from master.fleet.workers import hear_worker, join_worker, leave_worker
 from master.tokens import Scope
 from tasks.errors import InvalidInput, Refused
-from tasks.protocol import ClaimRequest, Heartbeat, Join, Lost, Renewal, Report
+from tasks.protocol import ClaimRequest, Heartbeat, Join, Lost, Recorded, Renewal, Report
 from tasks.record import Record
 
 #: A result is small; large things are artifacts.
@@ -38,6 +41,9 @@ def worker_routes(services: Services, gatekeeper: Gatekeeper) -> list[Route]:
             if principal.scope is not Scope.WORKER:
                 raise Refused(f"a {principal.scope} token may not do this: it takes a worker token")
             parsed = message.model_validate_json(await _body(request))
+            speaks_for = getattr(parsed, "worker", "")
+            if principal.worker and speaks_for and speaks_for != principal.worker:
+                raise Refused(f"this token is worker {principal.worker!r}'s, not {speaks_for!r}'s")
             answer = await services.write(partial(_swapped, handle, parsed), durable=durable)
             return Response(answer.model_dump_json() if answer else "{}", media_type="application/json")
 
@@ -51,7 +57,7 @@ def worker_routes(services: Services, gatekeeper: Gatekeeper) -> list[Route]:
             # The first renewal makes it durable; until then a power cut costs no work to speak of.
             durable=False,
         ),
-        route("/report", Report, lambda connection, m: record_report(connection, m, now=clock())),
+        route("/report", Report, partial(_take_report, clock=clock)),
         route("/lost", Lost, lambda connection, m: record_lost(connection, m, now=clock())),
         route(
             "/renew",
@@ -61,7 +67,13 @@ def worker_routes(services: Services, gatekeeper: Gatekeeper) -> list[Route]:
         route(
             "/join",
             Join,
-            lambda connection, m: join_worker(connection, m, now=clock(), heartbeat_s=settings.heartbeat_s),
+            lambda connection, m: join_worker(
+                connection,
+                m,
+                now=clock(),
+                heartbeat_s=settings.heartbeat_s,
+                master_host=socket.gethostname(),
+            ),
         ),
         route(
             "/heartbeat",
@@ -71,9 +83,17 @@ def worker_routes(services: Services, gatekeeper: Gatekeeper) -> list[Route]:
         route(
             "/leave",
             Heartbeat,
-            lambda connection, m: leave_worker(connection, m.worker, m.session, now=clock()),
+            lambda connection, m: leave_worker(connection, m, now=clock()),
         ),
     ]
+
+
+def _take_report(connection: Connection, report: Report, clock: Clock) -> Recorded:
+    """A step that succeeds after it failed elsewhere says something about where it failed."""
+    recorded = record_report(connection, report, now=clock())
+    if report.failure is None and report.attempt > 1 and not recorded.again:
+        note_success_elsewhere(connection, report.step, now=clock())
+    return recorded
 
 
 def _swapped(handle: Handle[Message], message: Message, connection: Connection) -> Record | None:

@@ -22,7 +22,7 @@ GROUPS: dict[str, str] = {
     "darwin": "Evolve agents against labelled examples.",
     "niche": "Study markets from keyword exports.",
     "run": "Runs: list, show, cancel, retry.",
-    "worker": "Workers: list, start, drain, resume, remove.",
+    "worker": "Workers: list, invite, join, start, drain, resume, update, remove.",
 }
 #: Single commands and the module that holds each.
 COMMANDS: dict[str, tuple[str, str]] = {

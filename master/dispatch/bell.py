@@ -13,7 +13,7 @@ from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 
 from master.dispatch.publish import Posting
-from tasks.lanes import MASTER_QUEUE, lane_queue
+from tasks.lanes import MASTER_QUEUE
 from tasks.log import say
 
 log = logging.getLogger("d8.bell")
@@ -44,7 +44,7 @@ class CeleryBell:
                 (
                     posting.task,
                     posting.ticket.model_dump(),
-                    lane_queue(posting.lane, posting.ticket.build),
+                    posting.queue,
                     {
                         "task_id": f"{posting.ticket.step}-{posting.ticket.attempt}",
                         "soft_time_limit": posting.deadline_s,

@@ -8,9 +8,10 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, Text, and_, bindparam, cast, exists, func, insert, or_, select, update
 
 from master.dispatch.finish import finish_step, give_back
+from master.dispatch.refusals import met_needs, why_refused
 from master.dispatch.states import StepState
 from master.events import record_event
 from master.store.tables import attempts, steps, workers
@@ -22,8 +23,14 @@ _fit_worker = exists(
     select(workers.c.name).where(
         workers.c.name == bindparam("b_worker"),
         workers.c.session == bindparam("b_session"),
-        workers.c.state == "active",
+        # One that is on trial gets its own canary and nothing else.
+        or_(
+            workers.c.state == "active",
+            and_(workers.c.state == "joining", steps.c.only_worker == workers.c.name),
+        ),
         workers.c.build == steps.c.build,
+        # The lanes are a JSON list of strings that need no escapes.
+        cast(workers.c.lanes, Text).contains('"' + steps.c.lane + '"'),
     )
 )
 
@@ -34,6 +41,9 @@ _GRANT = (
         steps.c.attempt == bindparam("b_attempt"),
         steps.c.state == StepState.QUEUED,
         steps.c.build == bindparam("b_build"),
+        # Empty, or what was just found to be satisfied.
+        steps.c.needs == bindparam("b_needs"),
+        steps.c.only_worker.in_(("", bindparam("b_worker"))),
         _fit_worker,
     )
     .values(
@@ -107,20 +117,10 @@ def claim_step(
 ) -> Grant | Refusal:
     """Grant the attempt to this worker session, or say why not. Repeating a granted claim returns
     the same grant, so that a lost answer costs nothing."""
-    row = connection.execute(
-        _GRANT,
-        {
-            "b_step": request.step,
-            "b_attempt": request.attempt,
-            "b_build": request.build,
-            "b_worker": request.worker,
-            "b_session": request.session,
-            "b_claim": request.claim,
-            "b_token": secrets.token_hex(12),
-            "b_until": now + timedelta(seconds=lease_s),
-            "b_now": now,
-        },
-    ).first()
+    row = _try_grant(connection, request, "", now, lease_s)
+    if row is None:
+        needs = met_needs(connection, request)
+        row = _try_grant(connection, request, needs, now, lease_s) if needs else None
     if row is None:
         return _repeat_or_refuse(connection, request, lease_s)
     connection.execute(
@@ -146,6 +146,26 @@ def claim_step(
         attempt=request.attempt,
     )
     return _grant(request, row, lease_s)
+
+
+def _try_grant(
+    connection: Connection, request: ClaimRequest, needs: str, now: datetime, lease_s: float
+) -> Row[Any] | None:
+    return connection.execute(
+        _GRANT,
+        {
+            "b_needs": needs,
+            "b_step": request.step,
+            "b_attempt": request.attempt,
+            "b_build": request.build,
+            "b_worker": request.worker,
+            "b_session": request.session,
+            "b_claim": request.claim,
+            "b_token": secrets.token_hex(12),
+            "b_until": now + timedelta(seconds=lease_s),
+            "b_now": now,
+        },
+    ).first()
 
 
 def renew_lease(connection: Connection, renewal: Renewal, *, now: datetime, lease_s: float) -> Renewed:
@@ -256,18 +276,4 @@ def _repeat_or_refuse(connection: Connection, request: ClaimRequest, lease_s: fl
         return Refusal(refused=f"step {step.id} is {step.state}")
     if step.build != request.build:
         return Refusal(refused=f"step {step.id} wants build {step.build}, the ticket says {request.build}")
-    return Refusal(refused=_why_unfit(connection, request, step.build))
-
-
-def _why_unfit(connection: Connection, request: ClaimRequest, build: str) -> str:
-    worker = connection.execute(select(workers).where(workers.c.name == request.worker)).first()
-    if worker is None:
-        return f"worker {request.worker!r} has not joined this fleet: start it with 'd8 worker start'"
-    if worker.session != request.session:
-        return f"worker {request.worker!r} has been started again since: this process is not it any more"
-    if worker.build != build:
-        return (
-            f"worker {request.worker!r} runs build {worker.build}, this fleet runs {build}: "
-            f"bring its code to the master's and start it again"
-        )
-    return f"worker {request.worker!r} is {worker.state}: {worker.reason or 'it gets no work now'}"
+    return Refusal(refused=why_refused(connection, request, step))

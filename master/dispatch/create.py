@@ -13,6 +13,7 @@ from master.dispatch.states import StepKind, StepState
 from master.events import record_event
 from master.store import news_of
 from master.store.tables import steps
+from tasks.needs import NOTHING, Needs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,9 @@ class NewStep:
     max_attempts: int
     deadline_s: int
     awaited: bool
+    needs: Needs = NOTHING
+    #: The only worker that may run it, or "".
+    only_worker: str = ""
 
 
 def digest_request(task: str, request: str) -> str:
@@ -50,6 +54,8 @@ def create_steps(connection: Connection, run_id: str, new: Sequence[NewStep], *,
                 "state": StepState.READY,
                 "priority": step.priority,
                 "lanes": ",".join(step.lanes),
+                "needs": "" if step.needs == NOTHING else step.needs.model_dump_json(),
+                "only_worker": step.only_worker,
                 "request": step.request,
                 "request_digest": digest_request(step.task, step.request),
                 "awaited": step.awaited,

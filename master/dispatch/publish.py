@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, or_, select, update
 
-from master.dispatch.placement import Candidate, place
-from master.dispatch.states import OPEN_RUNS, StepState
-from master.store.tables import fleet, runs, steps, workers
+from master.dispatch.finish import record_outcome
+from master.dispatch.placement import Unservable, place
+from master.dispatch.states import StepState
+from master.dispatch.survey import survey_fleet, survey_steps
+from master.dispatch.wake import wake_run
+from master.events import record_event
+from master.store.tables import fleet, steps, workers
+from tasks.lanes import lane_queue, worker_queue
 from tasks.protocol import Ticket
 from tasks.record import Record
 
@@ -21,11 +25,25 @@ class Posting(Record):
     ticket: Ticket
     task: str
     lane: str
+    #: The worker whose own queue gets it; "" for the lane's.
+    sent_to: str = ""
     deadline_s: int
 
+    @property
+    def queue(self) -> str:
+        build = self.ticket.build
+        return worker_queue(self.sent_to, build) if self.sent_to else lane_queue(self.lane, build)
 
-#: So many of a run's ready steps are looked at in one go; the next go follows at once.
-_WINDOW = 256
+
+_POSTED = (
+    steps.c.id,
+    steps.c.attempt,
+    steps.c.build,
+    steps.c.task,
+    steps.c.lane,
+    steps.c.sent_to,
+    steps.c.deadline_s,
+)
 
 
 def publish_ready(
@@ -34,29 +52,29 @@ def publish_ready(
     """Move ready steps to queued where there is room; returns the tickets to send."""
     if fleet_value(connection, "paused") == "yes":
         return []
-    free = _free_places(connection, waiting_per_slot)
-    if not any(count > 0 for count in free.values()):
+    there = survey_fleet(connection, waiting_per_slot)
+    most = max(there.free.values(), default=0)
+    if most <= 0:
         return []
-    placed = place(_candidates(connection, now, max(free.values())), free)
+    placed, unservable = place(survey_steps(connection, now, most), there)
+    for one in unservable:
+        _fail_unservable(connection, one, now)
     build = fleet_value(connection, "build")
     postings: list[Posting] = []
-    for lane in {one.lane for one in placed}:
+    for lane, worker in {(one.lane, one.worker) for one in placed}:
+        there_ids = [one.step_id for one in placed if (one.lane, one.worker) == (lane, worker)]
         rows = connection.execute(
             update(steps)
-            .where(
-                steps.c.id.in_([one.step_id for one in placed if one.lane == lane]),
-                steps.c.state == StepState.READY,
-            )
+            .where(steps.c.id.in_(there_ids), steps.c.state == StepState.READY)
             .values(
                 state=StepState.QUEUED,
                 lane=lane,
+                sent_to=worker,
                 build=build,
                 rings=0,
                 ring_at=now + timedelta(seconds=ring_again_s),
             )
-            .returning(
-                steps.c.id, steps.c.attempt, steps.c.build, steps.c.task, steps.c.lane, steps.c.deadline_s
-            )
+            .returning(*_POSTED)
         )
         postings += [_posting(row) for row in rows]
     return sorted(postings, key=lambda posting: posting.ticket.step)
@@ -68,12 +86,13 @@ def ring_again(
     """Tickets that nobody has claimed for a while, to be sent once more.
 
     A ticket may have been lost with its queue or its worker; if it was not, the second copy's claim
-    is refused. Each further ring waits twice as long, up to a minute.
+    is refused. Each further ring waits twice as long, up to a minute. What one worker was to have
+    goes back to the lane; what only some may run is placed anew when its worker is not there.
     """
-    due = select(steps.c.id).where(steps.c.state == StepState.QUEUED, steps.c.ring_at <= now).limit(limit)
-    rows = connection.execute(
-        select(steps.c.id, steps.c.rings).where(steps.c.id.in_(due.scalar_subquery()))
-    ).all()
+    due = and_(steps.c.state == StepState.QUEUED, steps.c.ring_at <= now)
+    _take_back_from_absent(connection, due)
+    rows = connection.execute(select(steps.c.id, steps.c.rings).where(due).limit(limit)).all()
+    anybody = and_(steps.c.only_worker == "", steps.c.needs == "")
     postings: list[Posting] = []
     for rings in {row.rings for row in rows}:
         wait_s = min(60.0, ring_again_s * 2 ** min(rings + 1, 10))
@@ -83,10 +102,12 @@ def ring_again(
                 steps.c.id.in_([row.id for row in rows if row.rings == rings]),
                 steps.c.state == StepState.QUEUED,
             )
-            .values(rings=rings + 1, ring_at=now + timedelta(seconds=wait_s))
-            .returning(
-                steps.c.id, steps.c.attempt, steps.c.build, steps.c.task, steps.c.lane, steps.c.deadline_s
+            .values(
+                rings=rings + 1,
+                ring_at=now + timedelta(seconds=wait_s),
+                sent_to=case((anybody, ""), else_=steps.c.sent_to),
             )
+            .returning(*_POSTED)
         )
         postings += [_posting(row) for row in again]
     return postings
@@ -97,64 +118,49 @@ def fleet_value(connection: Connection, name: str) -> str:
     return connection.execute(select(fleet.c.value).where(fleet.c.name == name)).scalar() or ""
 
 
+def set_fleet_value(connection: Connection, name: str, value: str) -> None:
+    """Keep a fact about the fleet as a whole."""
+    changed = connection.execute(update(fleet).where(fleet.c.name == name).values(value=value))
+    if not changed.rowcount:
+        connection.execute(fleet.insert().values(name=name, value=value))
+
+
+def _take_back_from_absent(connection: Connection, due: Any) -> None:
+    """A new attempt, so that the ticket that is out can never be claimed."""
+    present = select(workers.c.name).where(workers.c.state.in_(("active", "joining")))
+    connection.execute(
+        update(steps)
+        .where(
+            due,
+            or_(steps.c.only_worker != "", steps.c.needs != ""),
+            steps.c.sent_to != "",
+            steps.c.sent_to.not_in(present),
+        )
+        .values(state=StepState.READY, attempt=steps.c.attempt + 1, ring_at=None, sent_to="")
+    )
+
+
+def _fail_unservable(connection: Connection, one: Unservable, now: datetime) -> None:
+    row = connection.execute(
+        update(steps)
+        .where(steps.c.id == one.step_id, steps.c.state == StepState.READY)
+        .values(state=StepState.FAILED, error=one.reason, finished_at=now)
+        .returning(steps.c.run_id, steps.c.attempt)
+    ).first()
+    if row is None:
+        return
+    record_outcome(connection, one.step_id, row.run_id, row.attempt, StepState.FAILED, now)
+    record_event(
+        connection, "step_unservable", now, run_id=row.run_id, step_id=one.step_id, error=one.reason[:500]
+    )
+    wake_run(connection, row.run_id, now)
+
+
 def _posting(row: Row[Any]) -> Posting:
     return Posting(
         ticket=Ticket(step=row.id, attempt=row.attempt, build=row.build),
         task=row.task,
         lane=row.lane,
+        sent_to=row.sent_to,
         deadline_s=row.deadline_s,
     )
-
-
-def _free_places(connection: Connection, waiting_per_slot: int) -> dict[str, int]:
-    """For each lane with an active worker, how many more tickets it takes."""
-    slots: Counter[str] = Counter()
-    for row in connection.execute(
-        select(workers.c.lanes, workers.c.slots).where(workers.c.state == "active")
-    ):
-        for lane in row.lanes:
-            slots[lane] += row.slots
-    out = {
-        row.lane: row.steps
-        for row in connection.execute(
-            select(steps.c.lane, func.count().label("steps"))
-            .where(steps.c.state.in_((StepState.QUEUED, StepState.RUNNING)))
-            .group_by(steps.c.lane)
-        )
-    }
-    return {lane: count * (1 + waiting_per_slot) - out.get(lane, 0) for lane, count in slots.items()}
-
-
-def _candidates(connection: Connection, now: datetime, most: int) -> list[Candidate]:
-    """The first ready steps of each open run, by priority."""
-    ready = steps.c.state == StepState.READY
-    # One look into the index per open run; a DISTINCT would read every step that is ready.
-    waiting_runs = (
-        connection.execute(
-            select(runs.c.id).where(
-                runs.c.state.in_(OPEN_RUNS),
-                exists(select(steps.c.id).where(ready, steps.c.run_id == runs.c.id)),
-            )
-        )
-        .scalars()
-        .all()
-    )
-    found: list[Candidate] = []
-    for run_id in waiting_runs:
-        rows = connection.execute(
-            select(steps.c.id, steps.c.run_id, steps.c.priority, steps.c.lanes)
-            .where(
-                ready,
-                steps.c.run_id == run_id,
-                or_(steps.c.not_before.is_(None), steps.c.not_before <= now),
-            )
-            .order_by(steps.c.priority.desc(), steps.c.id)
-            .limit(min(most, _WINDOW))
-        )
-        found += [
-            Candidate(
-                step_id=row.id, run_id=row.run_id, priority=row.priority, lanes=tuple(row.lanes.split(","))
-            )
-            for row in rows
-        ]
-    return found

@@ -6,13 +6,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select, update
 
-from master.dispatch.publish import fleet_value
+from master.dispatch.publish import fleet_value, set_fleet_value
 from master.dispatch.states import StepState
 from master.events import record_event
 from master.fleet.states import WorkerState, state_on_join
-from master.fleet.workers import build_reason, move_worker
+from master.fleet.workers import move_worker, standing_reason
 from master.store import news_of
-from master.store.tables import fleet, steps, workers
+from master.store.tables import steps, workers
 
 
 def install_build(connection: Connection, build: str, *, now: datetime) -> bool:
@@ -32,15 +32,13 @@ def install_build(connection: Connection, build: str, *, now: datetime) -> bool:
         .values(state=StepState.READY, attempt=steps.c.attempt + 1, ring_at=None)
     ).rowcount
     record_event(connection, "build_installed", now, build=build, was=old, retargeted=retargeted)
-    for row in connection.execute(select(workers).where(workers.c.state != WorkerState.OFFLINE)).all():
-        state = state_on_join(row.build, build, was_draining=row.state == WorkerState.DRAINING)
-        move_worker(connection, row, state, build_reason(row.name, row.build, build), now)
+    # What one build could not do, another may.
+    connection.execute(update(workers).values(update_to="", update_error=""))
+    gone = (WorkerState.OFFLINE, WorkerState.REMOVED)
+    known = select(workers).where(workers.c.state.not_in(gone), workers.c.session != "")
+    for row in connection.execute(known).all():
+        state = state_on_join(row.build, build, was=WorkerState(row.state), on_trial=bool(row.trial_from))
+        reason = row.reason if state == row.state else standing_reason(row, state, build)
+        move_worker(connection, row, state, reason, now)
     news_of(connection).dispatch = True
     return True
-
-
-def set_fleet_value(connection: Connection, name: str, value: str) -> None:
-    """Keep a fact about the fleet as a whole."""
-    changed = connection.execute(update(fleet).where(fleet.c.name == name).values(value=value))
-    if not changed.rowcount:
-        connection.execute(fleet.insert().values(name=name, value=value))

@@ -15,6 +15,7 @@ from master.dispatch.create import NewStep
 from master.dispatch.states import OPEN_STEPS, StepKind, StepState
 from master.settings import Settings
 from tasks.errors import D8Error
+from tasks.needs import Needs
 from tasks.record import Record
 from tasks.spec import TaskSpec
 
@@ -119,8 +120,21 @@ class FlowContext:
         self.wake_on = "all"
         self.shown: tuple[float, str] | None = None
 
-    def start(self, key: str, task: TaskSpec[Req, Res], request: Req, *, priority: int = 0) -> Handle[Res]:
-        """Ask for a step; does not wait. Asking under a recorded key gives what was recorded."""
+    def start(
+        self,
+        key: str,
+        task: TaskSpec[Req, Res],
+        request: Req,
+        *,
+        priority: int = 0,
+        needs: Needs | None = None,
+        only_worker: str = "",
+    ) -> Handle[Res]:
+        """Ask for a step; does not wait. Asking under a recorded key gives what was recorded.
+
+        ``needs``: what it asks of a machine, instead of what its task does. ``only_worker``: no other
+        worker may run it.
+        """
         recorded = self._ask(key, StepKind.TASK)
         if recorded is None:
             self.new_steps[key] = NewStep(
@@ -132,12 +146,24 @@ class FlowContext:
                 max_attempts=task.max_attempts,
                 deadline_s=task.deadline_s,
                 awaited=False,
+                needs=task.needs if needs is None else needs,
+                only_worker=only_worker,
             )
         return Handle(self, key, task.result, recorded)
 
-    def call(self, key: str, task: TaskSpec[Req, Res], request: Req, *, priority: int = 0) -> Res:
+    def call(
+        self,
+        key: str,
+        task: TaskSpec[Req, Res],
+        request: Req,
+        *,
+        priority: int = 0,
+        needs: Needs | None = None,
+        only_worker: str = "",
+    ) -> Res:
         """Ask for a step and wait for its result."""
-        return self.start(key, task, request, priority=priority).result()
+        handle = self.start(key, task, request, priority=priority, needs=needs, only_worker=only_worker)
+        return handle.result()
 
     def gather(self, handles: Sequence[Handle[Res]]) -> list[Res]:
         """All results, in the handles' order. ``StepFailed`` as soon as one has failed."""

@@ -89,6 +89,12 @@ steps = Table(
     # Lanes that can run it, best first, separated by commas; ``lane`` is the one it was sent to.
     Column("lanes", Text, nullable=False, default=""),
     Column("lane", Text, nullable=False, default=""),
+    # What it asks of a machine, as JSON; empty for nothing in particular.
+    Column("needs", Text, nullable=False, default=""),
+    # The only worker that may run it; empty for any.
+    Column("only_worker", Text, nullable=False, default=""),
+    # The worker whose own queue holds the current ticket; empty for the lane's.
+    Column("sent_to", Text, nullable=False, default=""),
     Column("request", Text, nullable=False, default="{}"),
     Column("request_digest", Text, nullable=False, default=""),
     Column("result", Text),
@@ -175,6 +181,52 @@ workers = Table(
     Column("hardware", JSON, nullable=False),
     Column("joined_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
+    # Runs on the master's own machine.
+    Column("local", Boolean, nullable=False, default=False),
+    # How far its clock is ahead of the master's.
+    Column("clock_skew_s", Float, nullable=False, default=0.0),
+    # What it is busy with beside steps, for people.
+    Column("note", Text, nullable=False, default=""),
+    Column("can_update", Boolean, nullable=False, default=False),
+    Column("auto_update", Boolean, nullable=False, default=False),
+    # The build that it was asked to change to; empty when it was not.
+    Column("update_to", Text, nullable=False, default=""),
+    # Why the last change of build was undone; empty when it was not.
+    Column("update_error", Text, nullable=False, default=""),
+    # The build that it goes back to unless the new one proves itself; empty when not on trial.
+    Column("trial_from", Text, nullable=False, default=""),
+)
+
+#: What the owner must act on: opened once, told once, closed when it is over.
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Number, primary_key=True),
+    # What it is about ("worker:garage"): at most one is open about it.
+    Column("subject", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    # Values for the text, such as the worker's name and the reason.
+    Column("data", JSON, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("closed_at", UtcDateTime),
+    Index(
+        "uq_notices_open",
+        "subject",
+        unique=True,
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+#: How long a worker takes for a step of a task: a moving average.
+paces = Table(
+    "paces",
+    metadata,
+    Column("task", Text, primary_key=True),
+    Column("worker", Text, primary_key=True),
+    Column("seconds", Float, nullable=False),
+    Column("steps", Integer, nullable=False),
 )
 
 events = Table(
@@ -198,6 +250,8 @@ tokens = Table(
     Column("digest", Text, primary_key=True),
     Column("scope", Text, nullable=False),
     Column("name", Text, nullable=False),
+    # The only worker that it speaks for; empty for every worker of the master's own machine.
+    Column("worker", Text, nullable=False, default=""),
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
 )

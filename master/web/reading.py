@@ -15,7 +15,7 @@ from master.approvals.store import to_approval
 from master.approvals.tables import approvals
 from master.dispatch.states import RunState
 from master.events import newest_events
-from master.fleet.workers import list_workers
+from master.fleet.roster import list_workers
 from master.flows.runs import list_attempts, list_runs, show_run
 from master.settings import Settings
 from master.store.tables import artifacts, events, runs, steps

@@ -27,7 +27,7 @@ def exchange_code(connection: Connection, code: str, *, now: datetime) -> str | 
     holder = find_principal(connection, code, now=now)
     if holder is None or holder.scope is not Scope.OWNER or holder.name != NAME:
         return None
-    if use_token_once(connection, code, now=now) is None:
+    if use_token_once(connection, code, Scope.OWNER, now=now) is None:
         return None
     return create_token(connection, Scope.OWNER, NAME, now=now, expires_at=now + SESSION)
 
@@ -59,7 +59,7 @@ async def logout(services: Services, request: Request) -> Response:
     token = request.cookies.get(COOKIE, "")
     if token:
         now = services.clock()
-        await services.write(lambda connection: use_token_once(connection, token, now=now))
+        await services.write(lambda connection: use_token_once(connection, token, Scope.OWNER, now=now))
     response = RedirectResponse("/login", status_code=303)
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
     return response

@@ -14,7 +14,7 @@ from tests.conftest import StartProcess
 from tests.support import ROOT, Process, free_port, wait_until
 
 #: What a machine needs to be a master or a worker.
-_CODE = ("master", "tasks", "worker", "celeryconfig.py", "requirements", "requirements.txt")
+_CODE = ("master", "tasks", "worker", "scripts", "celeryconfig.py", "requirements", "requirements.txt")
 
 
 def copy_code(target: Path) -> Path:
@@ -41,6 +41,7 @@ class Fleet:
             "D8_LEASE_S": "5",
             "D8_HEARTBEAT_S": "2",
             "D8_RING_AGAIN_S": "1",
+            "D8_AGENT_PORT": "0",
         }
         os.environ.update(self.env)
 
@@ -77,6 +78,17 @@ class Fleet:
         )
         assert answer.returncode == 0, answer.stderr
         return json.loads(answer.stdout)
+
+    def tell(self, *arguments: str) -> None:
+        """A command that prints nothing for programs."""
+        answer = subprocess.run(
+            [sys.executable, "-m", "master.cli", *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert answer.returncode == 0, answer.stderr
 
     def start_noop(self, steps: int, duration_s: float = 0.0) -> str:
         params = json.dumps({"steps": steps, "duration_s": duration_s})

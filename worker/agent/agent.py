@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import queue
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 
 from tasks.build import Build
 from tasks.errors import D8Error, NotFound, Refused, Unreachable
 from tasks.log import say
 from tasks.protocol import Hardware, Heartbeat, Join, Lost, Welcome
+from worker.agent.updater import Updater
 from worker.master_client import MasterClient
 from worker.runner import Identity
 from worker.spool import Spool
@@ -19,7 +23,23 @@ log = logging.getLogger("d8.agent")
 
 #: Until the first welcome, and while something waits to be delivered, it tries this often.
 _EAGER_S = 1.0
-_LATER_S = 30.0
+_LATER_S = 10.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Circumstances:
+    """How this worker process was started."""
+
+    lanes: tuple[str, ...]
+    slots: int
+    host: str
+    #: Under a keeper, which can change its code.
+    kept: bool = False
+    auto_update: bool = False
+    #: The build that it goes back to unless this one proves itself; "" when not on trial.
+    trial_from: str = ""
+    #: Why the last change of build was undone.
+    update_error: str = ""
 
 
 class Agent:
@@ -29,26 +49,29 @@ class Agent:
         self,
         identity: Identity,
         build: Build,
-        lanes: list[str],
-        slots: int,
-        host: str,
+        circumstances: Circumstances,
         client: MasterClient,
         spool: Spool,
         probe: Callable[[], Hardware],
+        updater: Updater,
+        end_trial: Callable[[str], None],
     ) -> None:
+        """``end_trial`` is called with "" or the error when this build has proved itself, or not."""
         self._identity = identity
         self._build = build
-        self._lanes = lanes
-        self._slots = slots
-        self._host = host
+        self._circumstances = circumstances
         self._client = client
         self._spool = spool
         self._probe = probe
+        self._updater = updater
+        self._end_trial = end_trial
+        self._update_error = circumstances.update_error
         self._losses: queue.SimpleQueue[Lost] = queue.SimpleQueue()
         self._wake = threading.Event()
         self._stopping = False
         self._joined = False
-        self._state = ""
+        self._welcome: Welcome | None = None
+        self._trouble = "it has not reached the master yet"
         self._thread = threading.Thread(target=self._work, name="agent", daemon=True)
 
     def start(self) -> None:
@@ -69,6 +92,18 @@ class Agent:
         self._losses.put(lost)
         self._wake.set()
 
+    def describe(self) -> dict[str, Any]:
+        """How the worker stands, for ``/api/health``. Not healthy: somebody should look."""
+        welcome, trouble = self._welcome, self._trouble
+        standing = welcome.state if welcome is not None else "joining"
+        return {
+            "healthy": not trouble and standing in ("active", "draining", "joining"),
+            "worker": self._identity.name,
+            "state": standing,
+            "reason": trouble or (welcome.reason if welcome is not None else ""),
+            "note": self._updater.note,
+        }
+
     def _work(self) -> None:
         wait_s = 0.0
         while not self._stopping:
@@ -78,14 +113,18 @@ class Agent:
                 return
             try:
                 wait_s = self._one_round()
+                self._trouble = ""
             except Unreachable as error:
+                self._trouble = str(error)
                 wait_s = min(_LATER_S, max(_EAGER_S, wait_s * 1.5))
                 say(log, logging.WARNING, "master_away", error=str(error), wait_s=round(wait_s, 1))
             except (NotFound, Refused) as error:
                 # The master does not know this session (any more): introduce ourselves again.
+                self._trouble = str(error)
                 say(log, logging.WARNING, "not_known", error=str(error))
                 self._joined, wait_s = False, _EAGER_S * 5
             except D8Error as error:
+                self._trouble = str(error)
                 say(log, logging.WARNING, "agent_held_up", error=str(error))
                 wait_s = _EAGER_S * 5
             except Exception:
@@ -94,9 +133,12 @@ class Agent:
 
     def _one_round(self) -> float:
         """Seconds until the next one is due."""
+        if self._updater.error:
+            self._update_error, self._joined = self._updater.error, False
+            self._updater.forget()
         welcome = self._client.heartbeat(self._heartbeat()) if self._joined else self._join()
         self._joined = True
-        self._note_state(welcome)
+        self._take_note(welcome)
         while not self._losses.empty():
             lost = self._losses.get()
             try:
@@ -105,9 +147,12 @@ class Agent:
                 self._losses.put(lost)
                 raise
         self._spool.deliver(self._client)
+        if self._circumstances.kept:
+            self._updater.ask(welcome.update_to)
         return welcome.heartbeat_s
 
     def _join(self) -> Welcome:
+        how = self._circumstances
         return self._client.join(
             Join(
                 worker=self._identity.name,
@@ -115,20 +160,31 @@ class Agent:
                 build=self._build.id,
                 commit=self._build.commit,
                 dirty=self._build.dirty,
-                lanes=tuple(self._lanes),
-                slots=self._slots,
-                host=self._host,
+                lanes=how.lanes,
+                slots=how.slots,
+                host=how.host,
                 hardware=self._probe(),
+                can_update=how.kept,
+                auto_update=how.auto_update,
+                trial_from=how.trial_from,
+                update_error=self._update_error[:2000],
+                sent_at=datetime.now(UTC),
             )
         )
 
     def _heartbeat(self) -> Heartbeat:
-        return Heartbeat(worker=self._identity.name, session=self._identity.session, hardware=self._probe())
+        return Heartbeat(
+            worker=self._identity.name,
+            session=self._identity.session,
+            hardware=self._probe(),
+            sent_at=datetime.now(UTC),
+            note=self._updater.note,
+        )
 
-    def _note_state(self, welcome: Welcome) -> None:
-        if welcome.state == self._state:
+    def _take_note(self, welcome: Welcome) -> None:
+        before, self._welcome = self._welcome, welcome
+        if before is not None and welcome.state == before.state:
             return
-        self._state = welcome.state
         level = logging.INFO if welcome.state == "active" else logging.WARNING
         say(
             log,
@@ -140,3 +196,8 @@ class Agent:
             fleet_build=welcome.fleet_build,
             **({"reason": welcome.reason} if welcome.reason else {}),
         )
+        if self._circumstances.trial_from and welcome.state != "joining":
+            passed = welcome.state in ("active", "draining")
+            self._end_trial("" if passed else welcome.reason or f"it became {welcome.state}")
+            # From now on it is a worker like any other.
+            self._circumstances = dataclasses.replace(self._circumstances, trial_from="")

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from master.dispatch.claims import record_report, renew_lease
 from master.dispatch.publish import ring_again
 from master.dispatch.reap import reap_leases
-from master.fleet.workers import list_workers
+from master.fleet.roster import list_workers
 from master.store.tables import outcomes, runs
 from tasks.errors import StaleToken
 from tasks.protocol import Failure, Grant, Refusal, Renewal, Report

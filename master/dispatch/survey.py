@@ -1,0 +1,129 @@
+"""What there is to place: the steps that are ready, and the workers with their free places."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+
+from sqlalchemy import Connection, exists, func, or_, select
+
+from master.dispatch.placement import Candidate, Fleet, Host
+from master.dispatch.states import OPEN_RUNS, StepState
+from master.store.tables import paces, runs, steps, workers
+from tasks.needs import parse_needs
+from tasks.protocol import Hardware
+
+#: So many of a run's ready steps are looked at in one go; the next go follows at once.
+_WINDOW = 256
+
+
+def survey_fleet(connection: Connection, waiting_per_slot: int) -> Fleet:
+    """The workers, and how many more tickets each lane takes."""
+    rows = connection.execute(
+        select(
+            workers.c.name,
+            workers.c.state,
+            workers.c.lanes,
+            workers.c.slots,
+            workers.c.hardware,
+            workers.c.local,
+        ).where(workers.c.state != "removed", workers.c.session != "")
+    ).all()
+    active = [row for row in rows if row.state == "active"]
+    slots: Counter[str] = Counter()
+    for row in active:
+        for lane in row.lanes:
+            slots[lane] += row.slots
+    out, waiting, busy = _count_in_flight(connection)
+    free = {lane: count * (1 + waiting_per_slot) - out[lane] for lane, count in slots.items()}
+    hosts = [
+        Host(
+            name=row.name,
+            lanes=tuple(row.lanes),
+            hardware=Hardware.model_validate(row.hardware),
+            local=row.local,
+            # Tickets that wait in a lane go to whoever is free: nobody is idle while there are some.
+            idle=0 if any(waiting[lane] for lane in row.lanes) else row.slots - busy[row.name],
+            # A worker on trial gets its canary.
+            active=row.state in ("active", "joining"),
+        )
+        for row in rows
+    ]
+    known = connection.execute(select(paces)).all() if len(active) > 1 else []
+    if len(active) < len([host for host in hosts if host.active]):
+        # A canary takes no place in any lane, but somebody has to look for it.
+        free[""] = 1
+    return Fleet(free=free, hosts=hosts, paces={(row.task, row.worker): row.seconds for row in known})
+
+
+def survey_steps(connection: Connection, now: datetime, most: int) -> list[Candidate]:
+    """The first ready steps of each open run, by priority."""
+    ready = steps.c.state == StepState.READY
+    # One look into the index per open run; a DISTINCT would read every step that is ready.
+    waiting_runs = (
+        connection.execute(
+            select(runs.c.id).where(
+                runs.c.state.in_(OPEN_RUNS),
+                exists(select(steps.c.id).where(ready, steps.c.run_id == runs.c.id)),
+            )
+        )
+        .scalars()
+        .all()
+    )
+    found: list[Candidate] = []
+    for run_id in waiting_runs:
+        rows = connection.execute(
+            select(
+                steps.c.id,
+                steps.c.run_id,
+                steps.c.priority,
+                steps.c.lanes,
+                steps.c.task,
+                steps.c.needs,
+                steps.c.only_worker,
+                steps.c.worker,
+                steps.c.failures,
+            )
+            .where(
+                ready,
+                steps.c.run_id == run_id,
+                or_(steps.c.not_before.is_(None), steps.c.not_before <= now),
+            )
+            .order_by(steps.c.priority.desc(), steps.c.id)
+            .limit(min(most, _WINDOW))
+        )
+        found += [
+            Candidate(
+                step_id=row.id,
+                run_id=row.run_id,
+                priority=row.priority,
+                lanes=tuple(row.lanes.split(",")),
+                task=row.task,
+                needs=parse_needs(row.needs),
+                only_worker=row.only_worker,
+                avoid=row.worker if row.failures else "",
+            )
+            for row in rows
+        ]
+    return found
+
+
+def _count_in_flight(connection: Connection) -> tuple[Counter[str], Counter[str], Counter[str]]:
+    """Tickets and running steps by lane; tickets that wait in each lane; what each worker has or is to get."""
+    out: Counter[str] = Counter()
+    waiting: Counter[str] = Counter()
+    busy: Counter[str] = Counter()
+    rows = connection.execute(
+        select(steps.c.state, steps.c.lane, steps.c.worker, steps.c.sent_to, func.count().label("steps"))
+        .where(steps.c.state.in_((StepState.QUEUED, StepState.RUNNING)))
+        .group_by(steps.c.state, steps.c.lane, steps.c.worker, steps.c.sent_to)
+    )
+    for row in rows:
+        out[row.lane] += row.steps
+        if row.state == StepState.RUNNING:
+            busy[row.worker] += row.steps
+        elif row.sent_to:
+            busy[row.sent_to] += row.steps
+        else:
+            waiting[row.lane] += row.steps
+    return out, waiting, busy
