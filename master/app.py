@@ -29,6 +29,7 @@ app.conf.task_default_queue = MASTER_QUEUE
 # A duty that was rung while the master was away is not owed.
 app.conf.beat_schedule = {
     "sweep": {"task": "master.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "note-paces": {"task": "master.note_paces", "schedule": 30.0, "options": {"expires": 60}},
     "watch-clients": {
         "task": "master.watch_clients",
         "schedule": load_settings().watch_clients_s,
@@ -70,6 +71,12 @@ def advance(run_id: str) -> None:
 def sweep() -> None:
     """Find what no bell was rung for."""
     duties().sweep()
+
+
+@app.task(name="master.note_paces")
+def note_paces() -> None:
+    """Learn how fast each worker is."""
+    duties().note_paces()
 
 
 @app.task(name="master.watch_clients")

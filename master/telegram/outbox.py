@@ -27,6 +27,7 @@ from master.telegram.messages import (
     messages_to_send,
     reserve_message,
 )
+from master.telegram.notices import untold_notices
 from tasks.log import say
 
 log = logging.getLogger(__name__)
@@ -70,10 +71,13 @@ class Outbox:
         self._paused = {chat: until for chat, until in self._paused.items() if until > now}
         with self.database.read() as connection:
             missing = unannounced(connection, self.users)
-        if missing:
+            untold = untold_notices(connection, self.users, now)
+        if missing or untold:
             with self.database.write() as connection:
                 for user_id, approval in missing:
                     _announce(connection, user_id, approval, now)
+                for user_id, key, text in untold:
+                    reserve_message(connection, key, MessageKind.NOTE, user_id, now, text=text)
         with self.database.read() as connection:
             to_edit = [card for card in stale_cards(connection) if card.chat_id not in self._paused]
             return messages_to_send(connection, _MOST_AT_ONCE, list(self._paused)), to_edit

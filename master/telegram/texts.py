@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from master.approvals import Approval, ApprovalState, ApprovalType
+from master.fleet.notices import Notice
 from master.ledger.money import format_money
 from master.telegram.markup import fit, fit_line
 
@@ -113,6 +114,27 @@ class Texts:
                 "/ayuda (/help): " + _("this text"),
             ]
         )
+
+    def notice(self, notice: Notice) -> str:
+        """Something needs the owner."""
+        return f"⚠️ {self._about(notice)}"
+
+    def notice_over(self, notice: Notice) -> str:
+        """It does not any more."""
+        _ = self._translations.gettext
+        return "✅ " + _("This is over: {about}").format(about=self._about(notice))
+
+    def _about(self, notice: Notice) -> str:
+        _ = self._translations.gettext
+        sentences = {
+            "worker_offline": _("Worker <b>{worker}</b> is offline: {reason}"),
+            "worker_wrong_build": _("Worker <b>{worker}</b> gets no work: {reason}"),
+            "worker_quarantined": _("Worker <b>{worker}</b> was put aside: {reason}"),
+            "worker_not_consuming": _("Worker <b>{worker}</b> answers but takes no work: {reason}"),
+        }
+        sentence = sentences.get(notice.kind, "<b>{worker}</b>: {reason}")
+        worker, reason = str(notice.data.get("worker", notice.subject)), str(notice.data.get("reason", ""))
+        return sentence.format(worker=fit_line(worker, 80), reason=fit(reason, 800))
 
     def unknown(self) -> str:
         _ = self._translations.gettext

@@ -28,6 +28,7 @@ from master.approvals import (
 )
 from master.approvals.tables import approvals
 from master.dispatch.states import StepKind, StepState
+from master.fleet.notices import close_notice, open_notice
 from master.store import Database
 from master.store.tables import events, metadata, outcomes, runs, steps
 from master.telegram.api import TelegramAway, TokenRefused, open_api
@@ -193,6 +194,30 @@ async def test_a_new_request_is_announced_once_to_every_allowed_user(stage: Stag
         assert "12.50 EUR" in stage.api.text(user, cards[0])
         assert "Dominio <tapas&vinos.es>" in stage.api.text(user, cards[0])
         assert list(stage.api.buttons(user, cards[0])) == [APPROVE, REJECT, DETAILS]
+
+
+async def test_a_notice_is_told_once_and_so_is_its_end(stage: Stage) -> None:
+    stage.users = frozenset({ANA, BEA})
+
+    def said(user: int) -> list[str]:
+        return [text for n in stage.api.shown(user) if "garage" in (text := stage.api.text(user, n))]
+
+    async with stage.door() as door:
+        await greet(stage, door, ANA, BEA)
+        with stage.database.write() as connection:
+            data = {"worker": "garage", "reason": "not heard from <since> noon"}
+            open_notice(connection, "worker:garage", "worker_offline", stage.now, **data)
+        await settle(door)
+        await settle(door)
+    assert [len(said(user)) for user in (ANA, BEA)] == [1, 1]
+    assert "not heard from <since> noon" in said(ANA)[0]
+    with stage.database.write() as connection:
+        close_notice(connection, "worker:garage", stage.now)
+    async with stage.door() as door:
+        await settle(door)
+        await settle(door)
+    assert [len(said(user)) for user in (ANA, BEA)] == [2, 2]
+    assert said(BEA)[-1].startswith("✅")
 
 
 @pytest.mark.parametrize("command", ["/aprobar {id} por el menú", "/approve@d8_bot {ID}  por el menú"])
