@@ -1,14 +1,17 @@
 """The master's own Celery worker: flow passes on request, duties on a schedule.
 
-Started as ``celery -A master.app worker -B -Q d8.master --pool threads``. Beat rings every duty;
-every duty is safe to repeat and to miss.
+Started as ``celery -A master.app worker -Q d8.master --pool threads``. Beat rings every duty; every duty
+is safe to repeat and to miss.
 """
 
 from __future__ import annotations
 
 import functools
 import threading
+from typing import Any
 
+from celery.beat import EmbeddedService, Scheduler
+from celery.bootsteps import StartStopStep
 from celery.signals import worker_shutting_down
 
 from master.capabilities import load_capabilities
@@ -36,9 +39,22 @@ app.conf.beat_schedule = {
         "options": {"expires": 60},
     },
 }
-app.conf.beat_schedule_filename = str(load_settings().run_folder / "beat")
 # Passes are short and repeated anyway: early acknowledgement spares the broker work.
 app.conf.task_acks_late = False
+
+
+class BeatThread(StartStopStep):  # type: ignore[misc]
+    """Beat in a thread of this process. Celery's own way (``-B``) forks another one, which costs a small
+    machine forty megabytes; and it keeps a schedule on disk, which nothing here needs."""
+
+    requires = ("celery.worker.components:Timer",)
+
+    def create(self, worker: Any) -> Any:
+        self.obj = EmbeddedService(worker.app, thread=True, scheduler_cls=Scheduler)
+        return self.obj
+
+
+app.steps["worker"].add(BeatThread)
 
 _lock = threading.Lock()
 

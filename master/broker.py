@@ -7,10 +7,11 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from master.ready import port_is_free
 from master.settings import Settings
 from master.store.artifacts import write_whole
 from tasks.errors import Unhealthy
-from tasks.settings import read_text_or_empty
+from tasks.files import read_text_or_empty
 
 _CONFIGURATION = """\
 # Written by d8 at every start; changes made here are lost.
@@ -72,14 +73,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def port_is_free(host: str, port: int) -> bool:
-    """Whether a server could listen there now."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-        return True

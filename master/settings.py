@@ -10,7 +10,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import NoDecode
 
 from tasks.errors import InvalidInput
-from tasks.settings import FleetSettings, default_home, read_secret_files
+from tasks.files import default_home
+from tasks.settings import FleetSettings, read_secret_files
 
 
 class Settings(FleetSettings):

@@ -13,13 +13,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.build import ROOT
+from master.ready import Ready
 from tasks.errors import Refused, Unhealthy
+from tasks.files import ROOT, read_text_or_empty
 from tasks.log import say
-from tasks.settings import read_text_or_empty
 
 log = logging.getLogger("d8.up")
 
@@ -28,6 +28,7 @@ _LONGEST_WAIT_S = 30.0
 #: One that has run so long was fine: the next restart is quick again.
 _SETTLED_S = 20.0
 _STOP_S = 20.0
+_READY_S = 60.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -37,10 +38,8 @@ class Part:
 
     name: str
     command: list[str]
-    #: Returns once it does its work; raises ``Unhealthy`` if it does not come to.
-    wait_ready: Callable[[], None] = lambda: None
-    #: Sent to stop it; Celery takes SIGTERM as "finish what you run".
-    stop_signal: signal.Signals = signal.SIGTERM
+    #: The next part is started when this holds.
+    ready: Ready | None = None
 
 
 @dataclasses.dataclass
@@ -82,7 +81,8 @@ class Supervisor:
         for running in reversed(list(self._running.values())):
             process = running.process
             if process.poll() is None:
-                process.send_signal(running.part.stop_signal)
+                # Celery takes it as "finish what you run".
+                process.terminate()
                 try:
                     process.wait(_STOP_S)
                 except subprocess.TimeoutExpired:
@@ -123,12 +123,13 @@ class Supervisor:
             )
 
     def _wait_ready(self, part: Part) -> None:
-        try:
-            part.wait_ready()
-        except Unhealthy as error:
-            self._running[part.name].process.poll()
-            tail = read_tail(self._log_folder / f"{part.name}.log")
-            raise Unhealthy(f"{part.name} did not start: {tail or error}") from None
+        end = time.monotonic() + _READY_S
+        while part.ready is not None and not part.ready.holds():
+            if time.monotonic() > end or self._running[part.name].process.poll() is not None:
+                tail = read_tail(self._log_folder / f"{part.name}.log")
+                why = tail or f"{part.ready.what} did not answer within {_READY_S:.0f} s"
+                raise Unhealthy(f"{part.name} did not start: {why}")
+            time.sleep(0.05)
 
     def exit_code(self, name: str) -> int | None:
         """How a part has ended, or None while it runs."""

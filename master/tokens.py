@@ -12,8 +12,8 @@ from sqlalchemy import Connection, delete, insert, select
 
 from master.store.artifacts import write_whole
 from master.store.tables import tokens
+from tasks.files import read_text_or_empty
 from tasks.record import Record
-from tasks.settings import read_text_or_empty
 
 
 class Scope(enum.StrEnum):

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
+import os
 import secrets
-import signal
-import time
-from collections.abc import Callable
-from functools import partial
+import sys
+from typing import NoReturn
 
-import psutil
-import redis
-import urllib3
-
-from master.broker import port_is_free, prepare_broker, server_command
+from master.broker import prepare_broker, server_command
+from master.ready import Ready
 from master.settings import Settings
 from master.start import make_home
 from master.store.artifacts import write_whole
-from master.supervisor import Part, Supervisor, only_one, python
-from tasks.errors import Refused, Unhealthy
-from tasks.log import say
-from tasks.settings import read_text_or_empty
-
-log = logging.getLogger("d8.up")
-
-_READY_S = 60.0
+from master.supervise import MasterPlan
+from master.supervisor import Part, only_one, python
+from tasks.files import ROOT, read_text_or_empty
 
 
 def master_parts(settings: Settings, *, workers: list[str], flower: bool) -> list[Part]:
@@ -36,21 +25,23 @@ def master_parts(settings: Settings, *, workers: list[str], flower: bool) -> lis
             Part(
                 name="broker",
                 command=server_command(prepare_broker(settings)),
-                wait_ready=partial(_wait_for, partial(_broker_answers, settings), "the broker"),
+                ready=Ready(kind="redis", where=str(settings.run_folder / "broker.url"), what="the broker"),
             )
         )
     parts.append(
         Part(
             name="api",
             command=python("master.api"),
-            wait_ready=partial(_wait_for, partial(_api_answers, settings), "the API"),
+            ready=Ready(
+                kind="http", where=f"http://{_own(settings.host)}:{settings.port}/readyz", what="the API"
+            ),
         )
     )
     parts.append(
         Part(
             name="duties",
             command=python(
-                "celery", "-A", "master.app", "worker", "-n", "d8@master", "-Q", "d8.master", "-B",
+                "celery", "-A", "master.app", "worker", "-n", "d8@master", "-Q", "d8.master",
                 "--pool", "threads", "-c", "4", "--without-gossip", "--without-mingle", "-l", "WARNING",
             ),
         )
@@ -65,38 +56,29 @@ def master_parts(settings: Settings, *, workers: list[str], flower: bool) -> lis
     return parts
 
 
-def run_master(
-    settings: Settings, *, workers: list[str], flower: bool, on_ready: Callable[[Supervisor], None]
-) -> None:
-    """Start everything, call ``on_ready``, and keep it running until SIGINT or SIGTERM."""
+def become_master(settings: Settings, *, workers: list[str], flower: bool, announce: list[str]) -> NoReturn:
+    """Plan the parts, and become the small process that keeps them running (``master.supervise``)."""
     make_home(settings)
+    path = settings.run_folder / "up.json"
+    # A master that runs here must not find its broker's address changed.
     with only_one(settings.run_folder):
-        if not port_is_free(settings.host, settings.port):
-            raise Unhealthy(
-                f"port {settings.port} on {settings.host} is in use by another program: stop it, or choose "
-                f"another with D8_PORT"
-            )
-        supervisor = Supervisor(master_parts(settings, workers=workers, flower=flower), settings.log_folder)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: supervisor.stop())
-        try:
-            supervisor.start()
-            on_ready(supervisor)
-            supervisor.watch()
-        finally:
-            supervisor.close()
-            stop_model_server(settings)
-            say(log, logging.INFO, "master_stopped")
+        MasterPlan(
+            parts=master_parts(settings, workers=workers, flower=flower),
+            run_folder=str(settings.run_folder),
+            log_folder=str(settings.log_folder),
+            host=settings.host,
+            port=settings.port,
+            announce=announce,
+        ).write(path)
+    os.chdir(ROOT)
+    os.execv(sys.executable, python("master.supervise", str(path)))  # noqa: S606
 
 
-def stop_model_server(settings: Settings) -> None:
-    """The model server outlives its workers on purpose; with the whole fleet of this home it ends."""
-    socket = str(settings.run_folder / "models.sock")
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            command = process.cmdline()
-            if "worker.models.server" in command and socket in command:
-                process.terminate()
+def _own(host: str) -> str:
+    """The address by which this machine reaches a server that listens on ``host``."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 (compared with, not bound to)
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 def _flower(settings: Settings) -> Part:
@@ -120,29 +102,3 @@ def _flower(settings: Settings) -> Part:
         name="flower",
         command=python("celery", "-A", "tasks.app", "flower", f"--conf={configuration}", "--logging=warning"),
     )
-
-
-def _wait_for(answers: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + _READY_S
-    while not answers():
-        if time.monotonic() > end:
-            raise Unhealthy(f"{what} did not answer within {_READY_S:.0f} s")
-        time.sleep(0.05)
-
-
-def _broker_answers(settings: Settings) -> bool:
-    try:
-        return bool(redis.Redis.from_url(settings.find_broker_url(), socket_timeout=2).ping())
-    except redis.RedisError:
-        return False
-
-
-def _api_answers(settings: Settings) -> bool:
-    url = f"http://127.0.0.1:{settings.port}/readyz"
-    try:
-        return urllib3.request("GET", url, timeout=2.0, retries=False).status == 200
-    except urllib3.exceptions.HTTPError:
-        return False
-
-
-__all__ = ["Refused", "master_parts", "run_master"]

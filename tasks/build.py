@@ -12,9 +12,8 @@ import hashlib
 import subprocess
 from pathlib import Path
 
+from tasks.files import ROOT
 from tasks.record import Record
-
-ROOT = Path(__file__).resolve().parent.parent
 
 _FOLDERS = ("tasks", "worker")
 _FILES = ("celeryconfig.py", "requirements/worker.lock", "requirements/torch.lock")

@@ -4,21 +4,14 @@ or from ``$D8_HOME/d8.env``; secrets may come from a file named by ``D8_..._FILE
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_data_path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tasks.errors import InvalidInput, Unhealthy
-
-
-def default_home() -> Path:
-    """``$D8_HOME``, or the platform's folder for user data."""
-    chosen = os.environ.get("D8_HOME", "")
-    return Path(chosen).expanduser().absolute() if chosen else user_data_path("d8")
+from tasks.errors import InvalidInput
+from tasks.files import default_home, read_text_or_empty
 
 
 class FleetSettings(BaseSettings):
@@ -56,19 +49,6 @@ class FleetSettings(BaseSettings):
     def find_master_url(self) -> str:
         """The master's address without a trailing slash, or "" when none is known."""
         return (self.master_url or read_text_or_empty(self.run_folder / "master.url")).rstrip("/")
-
-
-def read_text_or_empty(path: Path) -> str:
-    """The file's text without surrounding white space, or "" where there is no such file."""
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return ""
-    except PermissionError:
-        raise Unhealthy(
-            f"{path} belongs to another user and cannot be read: run d8 as the user who owns "
-            f"{path.parent.parent}, or set D8_HOME to a folder of your own"
-        ) from None
 
 
 def read_secret_files(environment: dict[str, str]) -> dict[str, Any]:

@@ -10,12 +10,12 @@ import argparse
 import os
 import socket
 import sys
+from typing import NoReturn
 
-from tasks.build import ROOT
 from tasks.errors import D8Error, Refused
+from tasks.files import ROOT, default_home
 from tasks.lanes import lane_queue, lanes_for, worker_queue
 from tasks.log import configure_logging
-from tasks.settings import default_home
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         name = _find_name(options.name)
         if options.command == "run":
             _run(name, options.slots)
-        return _keep(name, options.slots)
+        _keep(name, options.slots)
     except D8Error as error:
         print(f"d8: {error}", file=sys.stderr)
         return error.exit_code
@@ -85,19 +85,18 @@ def _find_name(given: str) -> str:
     return own
 
 
-def _keep(name: str, slots: int) -> int:
-    """Stay as the keeper of workers of this name."""
+def _keep(name: str, slots: int) -> NoReturn:
+    """Becomes the keeper of workers of this name, in a process that has loaded next to nothing."""
     from tasks.build import build_id
-    from worker.keeper import Keeper
-    from worker.switch import Code, SwitchFiles
 
-    installed = Code(root=str(ROOT), python=sys.executable, build=build_id())
-    arguments = ["--name", name, "--slots", str(slots)]
-    return Keeper(SwitchFiles(default_home() / "worker" / name), installed, arguments).run()
+    folder = default_home() / "worker" / name
+    keeper = [sys.executable, "-m", "worker.keeper", str(folder), str(ROOT), build_id()]
+    os.chdir(ROOT)
+    os.execv(sys.executable, [*keeper, "--name", name, "--slots", str(slots)])  # noqa: S606
 
 
-def _run(name: str, slots: int) -> None:
-    """Becomes Celery; returns only by an error."""
+def _run(name: str, slots: int) -> NoReturn:
+    """Becomes Celery."""
     from tasks.build import current_build
     from worker.hardware import probe_gpus
     from worker.settings import load_worker_settings

@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from tasks.errors import Unhealthy
+from tasks.files import read_text_or_empty
 from tasks.protocol import Joined, Spoken
-from tasks.settings import read_text_or_empty
 
 
 class Membership(Spoken):

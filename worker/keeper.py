@@ -138,3 +138,14 @@ class Keeper:
 def _die_with_parent() -> None:
     """A worker without its keeper could not be stopped by whoever started it."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main(arguments: list[str]) -> int:
+    """``python -m worker.keeper FOLDER ROOT BUILD [arguments of the worker]``"""
+    folder, root, build, *rest = arguments
+    installed = Code(root=root, python=sys.executable, build=build)
+    return Keeper(SwitchFiles(Path(folder)), installed, rest).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -17,8 +17,9 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from tasks.build import ROOT, build_id
+from tasks.build import build_id
 from tasks.errors import D8Error, Unhealthy
+from tasks.files import ROOT
 from tasks.log import say
 from tasks.protocol import Release
 from worker.switch import Code

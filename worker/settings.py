@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 
 from tasks.errors import Unhealthy
-from tasks.settings import FleetSettings, default_home, read_secret_files, read_text_or_empty
+from tasks.files import default_home, read_text_or_empty
+from tasks.settings import FleetSettings, read_secret_files
 from worker.joined import Membership, find_membership
 
 

@@ -7,7 +7,7 @@ import sys
 import uvicorn
 
 from master.api.app import create_api, quick_path
-from master.broker import port_is_free
+from master.ready import port_is_free
 from master.settings import load_settings
 from master.start import make_home
 from master.store.artifacts import write_whole

@@ -34,8 +34,9 @@ from master.store.artifacts import ArtifactFolder
 from master.tokens import Scope
 from master.web.routes import web_routes
 from tasks.app import make_app
-from tasks.build import ROOT, current_build
+from tasks.build import current_build
 from tasks.errors import D8Error
+from tasks.files import ROOT
 
 
 def quick_path(api: FastAPI) -> ASGIApp:

@@ -22,8 +22,12 @@ from master.fleet.script import render_script, script_digest
 from master.rabbitmq import create_worker_user, remove_worker_user
 from master.settings import Settings
 from master.tokens import Scope, find_principal
-from tasks.errors import D8Error, Refused
+from tasks.errors import D8Error, InvalidInput, Refused
 from tasks.protocol import Joined, Redeem
+
+
+#: Whoever calls here has shown nothing yet.
+_MOST_BYTES = 4096
 
 
 async def invite_worker(services: Services, worker: str, hours: float, by: str) -> dict[str, Any]:
@@ -75,6 +79,8 @@ def joining_routes(services: Services, gatekeeper: Gatekeeper) -> list[Route]:
         return await _release(services)
 
     async def redeem(request: Request) -> Response:
+        if int(request.headers.get("content-length") or 0) > _MOST_BYTES:
+            raise InvalidInput(f"an invite is shown in less than {_MOST_BYTES} bytes")
         body = Redeem.model_validate_json(await request.body())
         joined = await _redeem(services, body, request.url.hostname or "")
         return Response(joined.model_dump_json(), media_type="application/json")

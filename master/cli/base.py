@@ -83,7 +83,7 @@ class Api:
 def connect() -> Api:
     """The API of this home's master, or of ``D8_MASTER_URL``. ``Unreachable`` when none is known."""
     from master.settings import load_settings
-    from tasks.settings import read_text_or_empty
+    from tasks.files import read_text_or_empty
 
     settings = load_settings()
     url = settings.find_master_url()

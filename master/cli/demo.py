@@ -15,8 +15,8 @@ from typing import Annotated, Any
 import typer
 
 from master.cli.base import ENDED, Api, connect, messages
-from tasks.build import ROOT
 from tasks.errors import D8Error, NotFound, TimedOut, Unreachable
+from tasks.files import ROOT
 
 app = typer.Typer()
 

@@ -14,7 +14,7 @@ import typer
 
 from master.cli.base import messages
 from tasks.errors import NotFound, TimedOut
-from tasks.settings import read_text_or_empty
+from tasks.files import read_text_or_empty
 
 if TYPE_CHECKING:
     from master.settings import Settings
@@ -36,13 +36,15 @@ def up(
 ) -> None:
     """Start the whole master in this terminal: broker, API, dashboard, duties, Telegram, Flower."""
     from master.settings import load_settings
-    from master.up import run_master
+    from master.supervisor import python
+    from master.up import become_master
     from tasks.log import configure_logging
 
     configure_logging()
     settings = load_settings()
     names = worker_names(_remembered(settings, workers))
-    run_master(settings, workers=names, flower=flower, on_ready=lambda _: _announce(flower))
+    announce = python("master.cli.announce", *(["--flower"] if flower else []))
+    become_master(settings, workers=names, flower=flower, announce=announce)
 
 
 def _remembered(settings: Settings, workers: int) -> int:
@@ -60,22 +62,6 @@ def worker_names(count: int) -> list[str]:
     """``host``, or ``host-1``, ``host-2`` ... where one machine runs several."""
     host = re.sub(r"[^a-z0-9]+", "-", socket.gethostname().lower()).strip("-")[:50] or "worker"
     return [host] if count == 1 else [f"{host}-{number}" for number in range(1, count + 1)]
-
-
-def _announce(flower: bool) -> None:
-    from master.cli.base import connect
-    from master.settings import load_settings
-
-    settings = load_settings()
-    api = connect()
-    link = f"{api.url}/login?code={api.post('/api/login-codes')['code']}"
-    say = messages().print
-    say(f"The master runs. Dashboard (this link works once): {link}")
-    if flower:
-        say(
-            f"Flower: http://127.0.0.1:{settings.flower_port} (password in {settings.secrets_folder}/flower.password)"
-        )
-    say(f"Logs: {settings.log_folder}. Stop with Ctrl-C, or 'd8 down' from elsewhere.")
 
 
 @app.command()

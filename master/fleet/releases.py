@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from master.store.artifacts import write_whole
 from tasks.build import build_id, code_files
 from tasks.errors import Unhealthy
+from tasks.files import read_text_or_empty
 from tasks.protocol import Release
-from tasks.settings import read_text_or_empty
 
 #: What installs the code, beside the code itself.
 _INSTALLERS = (

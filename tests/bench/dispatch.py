@@ -23,7 +23,7 @@ import psutil
 
 from master.broker import free_port
 from master.cli.base import Api, connect, start_run
-from tasks.build import ROOT
+from tasks.files import ROOT
 
 ENDED = ("done", "failed", "cancelled")
 

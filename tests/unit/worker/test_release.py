@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from master.fleet.releases import Releases, make_release_key
-from tasks.build import ROOT, build_id
+from tasks.build import build_id
 from tasks.errors import Unhealthy
+from tasks.files import ROOT
 from worker.release import UpdateFailed, clear_releases, install, same_libraries, verify
 
 
