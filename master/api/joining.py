@@ -25,7 +25,6 @@ from master.tokens import Scope, find_principal
 from tasks.errors import D8Error, InvalidInput, Refused
 from tasks.protocol import Joined, Redeem
 
-
 #: Whoever calls here has shown nothing yet.
 _MOST_BYTES = 4096
 
