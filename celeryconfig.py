@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasks.queues import is_rabbitmq
 from tasks.settings import FleetSettings
 
 broker_url = FleetSettings().find_broker_url() or "memory://"
@@ -33,14 +34,30 @@ task_default_queue = "d8.unused"
 
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
-# Only for Redis-like brokers: longer than the longest step, so that none is delivered again while it
-# runs; work of a dead worker comes back from its lease instead, in seconds.
-broker_transport_options = {
-    "visibility_timeout": 30 * 24 * 3600,
-    "socket_connect_timeout": 5,
-    "socket_keepalive": True,
-    "retry_on_timeout": True,
-}
+# A broker that is away is noticed within a minute, also when it vanished without a word.
+broker_heartbeat = 20
+broker_connection_timeout = 5
+if is_rabbitmq(broker_url):
+    broker_transport_options = {
+        # A ticket counts as sent when the broker has it, not when it has left this process.
+        "confirm_publish": True,
+        "connect_timeout": 5,
+    }
+else:
+    # Longer than the longest step, so that none is delivered again while it runs; work of a dead worker
+    # comes back from its lease instead, in seconds.
+    broker_transport_options = {
+        "visibility_timeout": 30 * 24 * 3600,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "retry_on_timeout": True,
+    }
+# Priorities are decided in the database at the moment of publishing: brokers differ too much in theirs.
+# Quorum queues take no limit over all consumers of a channel; Celery finds that out by itself.
+worker_detect_quorum_queues = True
+# RabbitMQ 4.3 refuses queues that are neither durable nor exclusive.
+control_queue_exclusive = True
+event_queue_exclusive = True
 
 # Flower switches events on while it runs; nobody pays for them otherwise.
 worker_send_task_events = False

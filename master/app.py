@@ -16,23 +16,28 @@ from celery.signals import worker_shutting_down
 
 from master.capabilities import load_capabilities
 from master.clock import utc_now
-from master.dispatch.bell import CeleryBell, queue_named
+from master.dispatch.bell import CeleryBell
 from master.dispatch.conductor import Conductor, write_directly
 from master.duties import Duties
 from master.flows.engine import Engine
+from master.rabbitmq import find_rabbitmq
 from master.settings import load_settings
 from master.store import Database
 from tasks.app import make_app
 from tasks.lanes import MASTER_QUEUE
 from tasks.log import configure_logging
+from tasks.queues import is_rabbitmq, queue_named
+from tasks.workings import leave_out_delayed_delivery
 
+leave_out_delayed_delivery()
 app = make_app()
-app.conf.task_queues = [queue_named(MASTER_QUEUE)]
+app.conf.task_queues = [queue_named(MASTER_QUEUE, is_rabbitmq(app.conf.broker_url))]
 app.conf.task_default_queue = MASTER_QUEUE
 # A duty that was rung while the master was away is not owed.
 app.conf.beat_schedule = {
     "sweep": {"task": "master.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "note-paces": {"task": "master.note_paces", "schedule": 30.0, "options": {"expires": 60}},
+    "tend-broker": {"task": "master.tend_broker", "schedule": 60.0, "options": {"expires": 60}},
     "watch-clients": {
         "task": "master.watch_clients",
         "schedule": load_settings().watch_clients_s,
@@ -68,7 +73,8 @@ def _make_duties() -> Duties:
     bell = CeleryBell(app)
     conductor = Conductor(database, write_directly(database), bell, settings, utc_now)
     worker_shutting_down.connect(lambda **_: conductor.close(), weak=False)
-    return Duties(database, Engine(database, settings, utc_now), conductor, bell, settings, utc_now)
+    engine = Engine(database, settings, utc_now)
+    return Duties(database, engine, conductor, bell, settings, utc_now, find_rabbitmq(settings))
 
 
 def duties() -> Duties:
@@ -93,6 +99,12 @@ def sweep() -> None:
 def note_paces() -> None:
     """Learn how fast each worker is."""
     duties().note_paces()
+
+
+@app.task(name="master.tend_broker")
+def tend_broker() -> None:
+    """Keep RabbitMQ as it should be, and see who listens."""
+    duties().tend_broker()
 
 
 @app.task(name="master.watch_clients")

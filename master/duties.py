@@ -13,12 +13,14 @@ from master.clients.watch import close_orphans, take_pending
 from master.clock import Clock
 from master.dispatch.bell import Bell
 from master.dispatch.conductor import Conductor
-from master.dispatch.publish import Posting, ring_again
+from master.dispatch.publish import Posting, fleet_value, ring_again
 from master.dispatch.reap import reap_leases
+from master.fleet.deaf import known_builds, long_active, note_deaf
 from master.fleet.paces import note_paces
 from master.fleet.workers import miss_workers
 from master.flows.engine import Engine
 from master.flows.runs import start_run
+from master.rabbitmq import Management, clear_old_queues, install_topology, silent_workers
 from master.settings import Settings
 from master.store import Database
 from master.trials import close_canaries, start_canaries
@@ -36,7 +38,9 @@ class Duties:
         bell: Bell,
         settings: Settings,
         clock: Clock,
+        rabbitmq: Management | None = None,
     ) -> None:
+        self._rabbitmq = rabbitmq
         self._database = database
         self._engine = engine
         self._conductor = conductor
@@ -80,6 +84,21 @@ class Duties:
         """Learn how fast each worker is at each task."""
         with self._database.write(durable=False) as connection:
             note_paces(connection)
+
+    def tend_broker(self) -> None:
+        """RabbitMQ has what the fleet's build needs, and no more; who is active listens to it."""
+        if self._rabbitmq is None:
+            return
+        with self._database.read() as connection:
+            build = fleet_value(connection, "build")
+            known = known_builds(connection)
+            active = long_active(connection, now=self._clock())
+        install_topology(self._rabbitmq, build)
+        if cleared := clear_old_queues(self._rabbitmq, {build, *known}):
+            say(log, logging.INFO, "old_queues_deleted", queues=",".join(cleared))
+        deaf = silent_workers(self._rabbitmq, active)
+        with self._database.write() as connection:
+            note_deaf(connection, deaf, set(active) - set(deaf), now=self._clock())
 
     def watch_clients(self) -> None:
         """Every pending client gets its run."""

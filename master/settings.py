@@ -22,6 +22,8 @@ class Settings(FleetSettings):
     port: int = Field(default=7500, ge=0, le=65535)
     #: How other machines reach the master ("http://pi.local:7500"). Empty: found out.
     public_url: str = ""
+    #: RabbitMQ's management API, with user and password. Empty: none.
+    rabbitmq_url: SecretStr = SecretStr("")
     #: Where the embedded broker listens.
     broker_host: str = "127.0.0.1"
     flower_port: int = Field(default=5555, ge=1, le=65535)

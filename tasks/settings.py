@@ -4,6 +4,7 @@ or from ``$D8_HOME/d8.env``; secrets may come from a file named by ``D8_..._FILE
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ class FleetSettings(BaseSettings):
     def find_broker_url(self) -> str:
         """The broker's address, or "" when none is set and the embedded one has never run here."""
         given = self.broker_url.get_secret_value()
+        # celeryconfig.py makes these settings plainly, without what load_settings adds to them.
+        given = given or str(read_secret_files(dict(os.environ)).get("broker_url", ""))
         return given or read_text_or_empty(self.run_folder / "broker.url")
 
     def find_master_url(self) -> str:

@@ -19,7 +19,6 @@ from celery.signals import (
     worker_ready,
     worker_shutdown,
 )
-from kombu.entity import Queue
 
 import worker.inspection as inspection
 import worker.request as request_module
@@ -29,7 +28,9 @@ from tasks.catalog import TASKS
 from tasks.lanes import lane_queue, lanes_for, worker_queue
 from tasks.log import configure_logging
 from tasks.protocol import Failure, Hardware, Lost, Ticket
+from tasks.queues import is_rabbitmq, queue_named
 from tasks.spec import TaskSpec
+from tasks.workings import leave_out_delayed_delivery
 from worker.agent import http
 from worker.agent.agent import Agent, Circumstances
 from worker.agent.updater import Updater
@@ -97,6 +98,7 @@ def run_ticket(task: TaskSpec[Any, Any], ticket: Ticket) -> None:
     process.runner.run(task, ticket)
 
 
+leave_out_delayed_delivery()
 app = make_app(run_ticket)
 for _task in TASKS:
     app.tasks[_task.name].Request = "worker.request:TicketRequest"
@@ -111,7 +113,7 @@ def _prepare(sender: str, instance: Any, conf: Any, **_: Any) -> None:
     settings, identity, build = process.settings, process.identity, process.build.id
     conf.broker_url = settings.get_broker_url()
     names = [lane_queue(lane, build) for lane in process.lanes] + [worker_queue(identity.name, build)]
-    conf.task_queues = [Queue(name, durable=True) for name in names]
+    conf.task_queues = [queue_named(name, is_rabbitmq(conf.broker_url)) for name in names]
     if not instance.concurrency and not conf.worker_concurrency:
         conf.worker_concurrency = settings.count_slots()
         instance.concurrency = settings.count_slots()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
@@ -26,7 +27,7 @@ from master.clock import utc_now
 from master.dispatch.bell import CeleryBell
 from master.dispatch.conductor import Conductor
 from master.fleet.releases import Releases
-from master.rabbitmq import find_rabbitmq
+from master.rabbitmq import find_rabbitmq, install_topology
 from master.settings import Settings
 from master.start import prepare_master
 from master.store import Database, Writer
@@ -35,8 +36,22 @@ from master.tokens import Scope
 from master.web.routes import web_routes
 from tasks.app import make_app
 from tasks.build import current_build
-from tasks.errors import D8Error
+from tasks.errors import D8Error, Unhealthy
 from tasks.files import ROOT
+from tasks.log import say
+
+log = logging.getLogger("d8.api")
+
+
+def _prepare_broker(services: Services) -> None:
+    """Early, so that the queues are old enough when they are needed; a broker that is away now gets it
+    from the duties within a minute."""
+    if services.rabbitmq is None:
+        return
+    try:
+        install_topology(services.rabbitmq, services.build)
+    except Unhealthy as error:
+        say(log, logging.WARNING, "topology_not_installed", error=error)
 
 
 def quick_path(api: FastAPI) -> ASGIApp:
@@ -70,6 +85,7 @@ def create_api(settings: Settings) -> FastAPI:
         releases=Releases(ROOT, build.id, settings.secrets_folder / "release.key"),
         rabbitmq=find_rabbitmq(settings),
     )
+    _prepare_broker(services)
     bell = CeleryBell(make_app())
     conductor = Conductor(
         database, lambda write: writer.submit(write, durable=False).result(), bell, settings, utc_now

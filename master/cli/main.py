@@ -26,6 +26,8 @@ GROUPS: dict[str, str] = {
 }
 #: Single commands and the module that holds each.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "backup": ("master.cli.backup", "Write the whole fleet into one file."),
+    "restore": ("master.cli.backup", "Put a backup into this home."),
     "up": ("master.cli.up", "Start the whole master in this terminal."),
     "down": ("master.cli.up", "Stop the master that runs in this home."),
     "demo": ("master.cli.demo", "Run the main job on real input, start to end."),

@@ -3,18 +3,17 @@ a ticket that nobody claims is sent again."""
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from celery import Celery
-from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 
 from master.dispatch.publish import Posting
 from tasks.lanes import MASTER_QUEUE
 from tasks.log import say
+from tasks.queues import is_rabbitmq, queue_named
 
 log = logging.getLogger("d8.bell")
 
@@ -36,6 +35,7 @@ class CeleryBell:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
+        self._rabbitmq = is_rabbitmq(app.conf.broker_url)
 
     def send_tickets(self, postings: Sequence[Posting]) -> None:
         """Send each ticket to its lane's queue. A broker that is away is a warning, not an error."""
@@ -70,7 +70,7 @@ class CeleryBell:
                     self._app.send_task(
                         name,
                         kwargs=kwargs,
-                        queue=queue_named(queue),
+                        queue=queue_named(queue, self._rabbitmq),
                         producer=producer,
                         retry=True,
                         retry_policy=_RETRY,
@@ -78,9 +78,3 @@ class CeleryBell:
                     )
         except (OperationalError, OSError) as error:
             say(log, logging.WARNING, "broker_away", unsent=len(messages), error=type(error).__name__)
-
-
-@functools.cache
-def queue_named(name: str) -> Queue:
-    """The durable queue of this name, bound to nothing but the default exchange."""
-    return Queue(name, durable=True)

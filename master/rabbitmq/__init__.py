@@ -1,21 +1,15 @@
-"""RabbitMQ's management API (being written)."""
+"""RabbitMQ beyond AMQP: what only its management API can do."""
 
-from __future__ import annotations
+from master.rabbitmq.management import Management, find_rabbitmq
+from master.rabbitmq.topology import clear_old_queues, install_topology, silent_workers
+from master.rabbitmq.users import create_worker_user, remove_worker_user
 
-from typing import Any
-
-
-class Management:
-    pass
-
-
-def find_rabbitmq(settings: Any) -> Management | None:
-    return None
-
-
-def create_worker_user(management: Management, name: str) -> str:
-    raise RuntimeError("not there yet")
-
-
-def remove_worker_user(management: Management, name: str) -> None:
-    raise RuntimeError("not there yet")
+__all__ = [
+    "Management",
+    "clear_old_queues",
+    "create_worker_user",
+    "find_rabbitmq",
+    "install_topology",
+    "remove_worker_user",
+    "silent_workers",
+]

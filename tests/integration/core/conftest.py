@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import pwd
-import shutil
-import subprocess
+import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,41 +24,18 @@ from master.store import Database
 from master.store.migrate import migrate
 from master.store.tables import steps
 from tasks.protocol import ClaimRequest, Grant, Hardware, Join, Refusal, Report
-from tests.support import Process, free_port, require
+from tests.servers import Postgres
 
 BUILD = "b" * 12
 HARDWARE = Hardware(machine="x86_64", cpus=2, memory_mib=4096, disk_free_mib=4096)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a real PostgreSQL server of these tests."""
-    initdb, server = require("initdb"), require("postgres")
-    folder = tmp_path_factory.mktemp("postgres")
-    data, port = folder / "data", free_port()
-    # The server refuses to run as root.
-    as_user: list[str] = []
-    if os.geteuid() == 0:
-        user = pwd.getpwnam("postgres").pw_name
-        for path in (folder, *folder.parents):
-            if path == Path("/tmp") or path == Path("/"):
-                break
-            path.chmod(0o755)
-        shutil.chown(folder, user)
-        as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
-    subprocess.run(
-        [*as_user, initdb, "-D", data, "-U", "d8", "-A", "trust", "--no-sync"],
-        check=True,
-        capture_output=True,
-    )
-    process = Process(
-        [*as_user, server, "-D", data, "-p", str(port), "-k", str(folder), "-h", "127.0.0.1", "-F"],
-        folder / "server.log",
-        cwd=folder,
-    )
-    process.wait_for_line("ready to accept connections", 60)
-    yield f"postgresql+psycopg2://d8@127.0.0.1:{port}"
-    process.stop()
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A real PostgreSQL server of these tests."""
+    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.stop()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.services)])
@@ -71,12 +45,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         made = Database(f"sqlite:///{tmp_path / 'd8.sqlite3'}")
     else:
         server = request.getfixturevalue("postgres")
-        name = f"t{free_port()}_{os.getpid()}"
-        admin = Database(f"{server}/postgres")
-        with admin.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name}")
-        admin.close()
-        made = Database(f"{server}/{name}")
+        made = Database(server.create_database(f"t{secrets.token_hex(8)}"))
     migrate(made)
     yield made
     made.close()

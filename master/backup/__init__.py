@@ -1,0 +1,1 @@
+"""Backups of a whole fleet in one file, whichever database it uses."""
