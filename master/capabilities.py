@@ -6,6 +6,7 @@ import importlib
 
 CAPABILITIES: tuple[str, ...] = (
     "master.flows.canary",
+    "master.flows.drill",
     "master.darwin.flow",
     "master.niches.flow",
     "master.clients.flow",

@@ -54,7 +54,7 @@ def create_token(
     worker: str = "",
 ) -> str:
     """A new token; this is the only time that it can be seen."""
-    token = secrets.token_urlsafe(32)
+    token = _new_token()
     _keep(connection, token, scope, name, now, expires_at, worker)
     return token
 
@@ -74,11 +74,16 @@ def local_token(connection: Connection, scope: Scope, path: Path, *, now: dateti
     token = read_text_or_empty(path)
     if not token:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        token = secrets.token_urlsafe(32)
+        token = _new_token()
         write_whole(path, token.encode() + b"\n", mode=0o600)
     if find_principal(connection, token, now=now) is None:
         _keep(connection, token, scope, f"local-{scope}", now, None)
     return token
+
+
+def _new_token() -> str:
+    """Never with a hyphen in front: as an argument of a command it would be taken for an option."""
+    return f"d8{secrets.token_urlsafe(32)}"
 
 
 def _keep(

@@ -1,0 +1,1 @@
+"""The fault suite: a real fleet in network namespaces, and what goes wrong with it (docs/faults.md)."""
