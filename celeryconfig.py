@@ -21,6 +21,9 @@ task_store_errors_even_if_ignored = False
 # claim refuses it if the attempt is over by then.
 task_acks_late = True
 task_reject_on_worker_lost = True
+# A child that was killed is known to be dead at once; its result may still be in the pipe, but not for
+# ten seconds. Until then its step would wait, or be taken for one of a lost worker.
+worker_lost_wait = 1.0
 # A slot takes one ticket at a time, so that what waits can still go to another worker.
 worker_prefetch_multiplier = 1
 # After a lost connection the broker delivers the ticket again, and the claim refuses it while the step

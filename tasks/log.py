@@ -32,5 +32,5 @@ def configure_logging(level: str = "INFO") -> None:
         force=True,
     )
     # These name URLs, which may hold secrets, and say one line per request.
-    for chatty in ("httpx", "httpcore", "urllib3", "uvicorn.access"):
+    for chatty in ("httpx", "httpcore", "urllib3", "uvicorn.access", "celery.beat"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

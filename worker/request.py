@@ -23,9 +23,11 @@ class TicketRequest(Request):  # type: ignore[misc]
             self._tell(Failure.DEADLINE, f"it ran past its deadline and was killed after {timeout:.0f} s")
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
-        if isinstance(exc_info.exception, WorkerLostError):
-            self._tell(Failure.CRASHED, f"its process died: {exc_info.exception}")
-        elif isinstance(exc_info.exception, TimeLimitExceeded):
+        # Billiard wraps what it raises itself, for its traceback.
+        error = getattr(exc_info.exception, "exc", exc_info.exception)
+        if isinstance(error, WorkerLostError):
+            self._tell(Failure.CRASHED, f"its process died: {error}")
+        elif isinstance(error, TimeLimitExceeded):
             self._tell(Failure.DEADLINE, "it ran past its deadline and was killed")
         return super().on_failure(exc_info, send_failed_event, return_ok)
 

@@ -90,9 +90,11 @@ class Fleet:
         )
         assert answer.returncode == 0, answer.stderr
 
+    def start(self, flow: str, params: dict[str, Any]) -> str:
+        return str(self.ask("run", "start", flow, "--params", json.dumps(params), "--no-wait")["id"])
+
     def start_noop(self, steps: int, duration_s: float = 0.0) -> str:
-        params = json.dumps({"steps": steps, "duration_s": duration_s})
-        return str(self.ask("run", "start", "noop", "--params", params, "--no-wait")["id"])
+        return self.start("noop", {"steps": steps, "duration_s": duration_s})
 
     def workers(self) -> dict[str, Any]:
         return {worker["name"]: worker for worker in self.ask("worker", "list")}

@@ -90,6 +90,5 @@ class Proxy:
         self.calm()
         await self._reset()
         # Their connections are gone: they end by themselves.
-        await asyncio.wait(
-            [task for task in asyncio.all_tasks() if task is not asyncio.current_task()], timeout=5
-        )
+        if open_ones := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(open_ones, timeout=5)

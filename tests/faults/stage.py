@@ -20,13 +20,13 @@ import psycopg2
 from master.cli.base import Api
 from tasks.errors import D8Error, Unreachable
 from tests.e2e.fleet import copy_code
+from tests.faults.clock import Clock, why_no_clock
 from tests.faults.network import Host, Network, run
 from tests.faults.proxy import Proxy
 from tests.servers import Postgres as PostgresServer
 from tests.servers import RabbitMQ, Redis
 from tests.support import ROOT, Process, free_port, wait_until
 
-_FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 _CGROUPS = Path("/sys/fs/cgroup/memory")
 #: Of a worker's host: enough for a worker, too little for a step that eats memory.
 _HOST_MEMORY_MIB = 900
@@ -48,10 +48,9 @@ class WorkerHost:
         self.home.mkdir()
         run("mount", "-t", "tmpfs", "-o", f"size={_HOST_DISK_MIB}m,mode=700", "tmpfs", str(self.home))
         stage.undo.callback(subprocess.run, ["umount", "-l", str(self.home)], check=False)
-        # The last host has a clock that can be set; it reads its offset from this file.
-        self.clock = stage.folder / f"{self.name}.clock" if number == stage.count - 1 else None
-        if self.clock is not None:
-            self.clock.write_text("+0\n")
+        # The last host has a clock that can be set.
+        settable = number == stage.count - 1 and not why_no_clock()
+        self.clock = Clock(stage.folder, self.name) if settable else None
         self.cgroup = _CGROUPS / f"{stage.network.tag}-{self.name}"
         self.api = Proxy(stage.network.address, (stage.network.address, stage.port))
         self.broker = Proxy(stage.network.address, (stage.network.address, stage.rabbitmq.port))
@@ -112,15 +111,6 @@ class WorkerHost:
         parts = urlsplit(membership["joined"]["broker_url"])
         login = parts.netloc.rpartition("@")[0]
         netloc = f"{login}@{self.stage.network.address}:{self.broker.port}"
-        clock = {}
-        if self.clock is not None and _FAKETIME.exists():
-            clock = {
-                "LD_PRELOAD": str(_FAKETIME),
-                "FAKETIME_TIMESTAMP_FILE": str(self.clock),
-                "FAKETIME_NO_CACHE": "1",
-                "DONT_FAKE_MONOTONIC": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            }
         return {
             "D8_HOME": str(self.home),
             "D8_BROKER_URL": urlunsplit(parts._replace(netloc=netloc)),
@@ -128,7 +118,7 @@ class WorkerHost:
             "D8_EMBEDDING_MODEL": "fake:",
             "D8_AUTO_UPDATE": "1",
             "D8_MASTER_TIMEOUT_S": "5",
-            **clock,
+            **(self.clock.environment if self.clock is not None else {}),
         }
 
     def _join(self) -> None:
