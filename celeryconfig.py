@@ -58,8 +58,10 @@ else:
 # Priorities are decided in the database at the moment of publishing: brokers differ too much in theirs.
 # Quorum queues take no limit over all consumers of a channel; Celery finds that out by itself.
 worker_detect_quorum_queues = True
-# RabbitMQ 4.3 refuses queues that are neither durable nor exclusive.
-control_queue_exclusive = True
+# RabbitMQ 4.3 refuses queues that are neither durable nor exclusive. An exclusive one would lock out a
+# worker that comes back before the broker has noticed that its old connection is dead.
+control_queue_exclusive = False
+control_queue_durable = True
 event_queue_exclusive = True
 
 # Flower switches events on while it runs; nobody pays for them otherwise.

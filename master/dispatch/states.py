@@ -47,7 +47,8 @@ STEP_MOVES: dict[StepState, frozenset[StepState]] = {
     StepState.DONE: frozenset(),
     # A human may have a failed step tried again.
     StepState.FAILED: frozenset({StepState.READY}),
-    StepState.CANCELLED: frozenset(),
+    # A run that failed cancels what it still had open; it goes on with the run.
+    StepState.CANCELLED: frozenset({StepState.READY}),
 }
 
 RUN_MOVES: dict[RunState, frozenset[RunState]] = {
@@ -58,8 +59,8 @@ RUN_MOVES: dict[RunState, frozenset[RunState]] = {
     RunState.CANCELLED: frozenset(),
 }
 
-OPEN_STEPS = tuple(state for state, moves in STEP_MOVES.items() if moves and state is not StepState.FAILED)
-ENDED_STEPS = tuple(state for state in StepState if state not in OPEN_STEPS)
+ENDED_STEPS = (StepState.DONE, StepState.FAILED, StepState.CANCELLED)
+OPEN_STEPS = tuple(state for state in StepState if state not in ENDED_STEPS)
 OPEN_RUNS = (RunState.RUNNING, RunState.WAITING)
 
 
