@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from tasks.files import default_home
 from tasks.queues import is_rabbitmq
 from tasks.settings import FleetSettings
 
-broker_url = FleetSettings().find_broker_url() or "memory://"
+broker_url = FleetSettings(_env_file=default_home() / "d8.env").find_broker_url() or "memory://"
 
 # A message that is not JSON can carry code.
 accept_content = ["json"]

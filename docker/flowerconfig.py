@@ -10,7 +10,6 @@ broker_api = Path("/secrets/broker-api.url").read_text(encoding="utf-8").strip()
 # All addresses of the container; compose publishes the port on the host's loopback only, since Flower
 # answers /metrics and /healthcheck without the password.
 address = "0.0.0.0"  # noqa: S104 (see above)
-port = 5555
 # What it remembers is memory: 5,000 tasks are some 60 MB.
 max_tasks = 5000
 enable_events = True

@@ -83,7 +83,7 @@ def files_for(passwords: Passwords, addresses: Addresses) -> list[SecretFile]:
         if addresses.broker == "rabbitmq"
         else f"redis://:{quote(passwords.redis)}@{addresses.redis}/0"
     )
-    management_url = f"http://d8:{quote(passwords.rabbitmq)}@{addresses.rabbitmq_management}/api/"
+    management_url = f"http://d8:{quote(passwords.rabbitmq)}@{addresses.rabbitmq_management}"
     database_url = f"postgresql+psycopg2://d8:{quote(passwords.postgres)}@{addresses.postgres}/d8"
     files = {
         # Servers read theirs through docker/with-secrets, which is root there.
@@ -91,10 +91,11 @@ def files_for(passwords: Passwords, addresses: Addresses) -> list[SecretFile]:
         "redis/password.conf": (f"requirepass {passwords.redis}", ROOT_USER),
         "postgres/password": (passwords.postgres, ROOT_USER),
         "master/broker.url": (broker_url, D8_USER),
+        "master/rabbitmq.url": (management_url, D8_USER),
         "master/database.url": (database_url, D8_USER),
         "master-home/secrets/worker.token": (passwords.worker, D8_USER),
         "flower/broker.url": (broker_url, D8_USER),
-        "flower/broker-api.url": (management_url, D8_USER),
+        "flower/broker-api.url": (f"{management_url}/api/", D8_USER),
         "flower/flower.password": (f"owner:{passwords.flower}", D8_USER),
     }
     for worker in ("worker-cpu", "worker-gpu"):

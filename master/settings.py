@@ -22,6 +22,8 @@ class Settings(FleetSettings):
     port: int = Field(default=7500, ge=0, le=65535)
     #: How other machines reach the master ("http://pi.local:7500"). Empty: found out.
     public_url: str = ""
+    #: Host and port at which workers on other machines reach the broker. Empty: as the master does.
+    broker_address: str = ""
     #: RabbitMQ's management API, with user and password. Empty: none.
     rabbitmq_url: SecretStr = SecretStr("")
     #: Where the embedded broker listens.

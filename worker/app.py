@@ -105,7 +105,7 @@ for _task in TASKS:
 
 
 @celeryd_init.connect
-def _prepare(sender: str, instance: Any, conf: Any, **_: Any) -> None:
+def _prepare(sender: str, conf: Any, **_: Any) -> None:
     """Before queues are chosen and children are forked."""
     global process  # noqa: PLW0603 (Celery calls this function and forks: there is nowhere else to put it)
     configure_logging()
@@ -114,9 +114,8 @@ def _prepare(sender: str, instance: Any, conf: Any, **_: Any) -> None:
     conf.broker_url = settings.get_broker_url()
     names = [lane_queue(lane, build) for lane in process.lanes] + [worker_queue(identity.name, build)]
     conf.task_queues = [queue_named(name, is_rabbitmq(conf.broker_url)) for name in names]
-    if not instance.concurrency and not conf.worker_concurrency:
-        conf.worker_concurrency = settings.count_slots()
-        instance.concurrency = settings.count_slots()
+    # What the command line says goes first.
+    conf.worker_concurrency = conf.worker_concurrency or settings.count_slots()
 
 
 @worker_process_init.connect
@@ -152,7 +151,8 @@ def _join(sender: Any, **_: Any) -> None:
             options=(*options, "--embedding-model", settings.embedding_model),
         )
     )
-    process.models.start()
+    if settings.keep_model_server:
+        process.models.start()
 
 
 def _make_agent(here: Process, slots: int) -> Agent:
@@ -184,7 +184,7 @@ def _make_agent(here: Process, slots: int) -> Agent:
 def _leave(**_: Any) -> None:
     if process is not None and process.agent is not None:
         process.agent.stop()
-    if process is not None and process.models is not None:
+    if process is not None and process.models is not None and process.models.is_alive():
         process.models.stop()
 
 

@@ -1,4 +1,5 @@
-"""Keeps a worker running and changes its code: ``d8 worker start`` is this.
+"""Keeps a worker running and changes its code: ``d8 worker start`` is this. A worker that crashes is
+started again: nobody may be there to do it.
 
 The worker's agent prepares another build beside the one that runs and asks for the switch; the keeper
 waits until the worker has finished what it runs, starts the other build on trial, and goes back when
@@ -22,11 +23,16 @@ from worker.switch import Code, Standing, SwitchFiles
 #: A build that has not proved itself by then is taken back. The master may be away meanwhile.
 TRIAL_S = 900.0
 _LOOK_EVERY_S = 0.5
+#: It was stopped, or said what is wrong with its settings: starting it again would change nothing.
+_MEANT = frozenset({0, 2, 3, 4, 5, 130})
+#: One that ends again and again is started less and less often, up to this; one that has run for as long
+#: was fine.
+_LONGEST_WAIT_S = 60.0
 _PR_SET_PDEATHSIG = 1
 
 
 class Keeper:
-    """Runs one worker after the other until it is told to stop or one ends by itself."""
+    """Runs one worker after the other until it is told to stop, or one ends as it was meant to."""
 
     def __init__(self, files: SwitchFiles, installed: Code, arguments: list[str]) -> None:
         self._files = files
@@ -35,6 +41,7 @@ class Keeper:
         self._child: subprocess.Popen[bytes] | None = None
         self._stopping = False
         self._error = ""
+        self._wait_s = 1.0
 
     def run(self) -> int:
         """The exit status of the last worker."""
@@ -44,6 +51,7 @@ class Keeper:
         signal.signal(signal.SIGINT, self._note_stop)
         standing = self._find_standing()
         while True:
+            began = time.monotonic()
             self._child = self._launch(standing)
             code, verdict = self._watch(standing)
             # A trial that was passed is written down.
@@ -57,8 +65,12 @@ class Keeper:
                 standing = self._roll_back(
                     standing, verdict or f"it ended with status {code} during its trial"
                 )
-            else:
+            elif code in _MEANT:
                 return code
+            else:
+                self._wait_before_restart(code, time.monotonic() - began)
+                if self._stopping:
+                    return code
 
     def _find_standing(self) -> Standing:
         """What ran last, unless its owner has changed what is installed, or it is gone."""
@@ -105,6 +117,14 @@ class Keeper:
                 return self._child.wait(), verdict or f"it did not prove itself within {TRIAL_S:.0f} s"
             time.sleep(_LOOK_EVERY_S)
         return self._child.wait(), ""
+
+    def _wait_before_restart(self, code: int, ran_s: float) -> None:
+        self._wait_s = 1.0 if ran_s > _LONGEST_WAIT_S else self._wait_s
+        self._say(f"the worker ended with status {code}; it is started again in {self._wait_s:.0f} s")
+        end = time.monotonic() + self._wait_s
+        self._wait_s = min(_LONGEST_WAIT_S, self._wait_s * 2)
+        while not self._stopping and time.monotonic() < end:
+            time.sleep(_LOOK_EVERY_S)
 
     def _launch(self, standing: Standing) -> subprocess.Popen[bytes]:
         environment = {

@@ -24,6 +24,8 @@ class WorkerSettings(FleetSettings):
     #: Where the worker tells how it is. Port 0: nowhere.
     agent_host: str = "127.0.0.1"
     agent_port: int = Field(default=7600, ge=0, le=65535)
+    #: Start and watch over the model server; off where something else does, such as its own container.
+    keep_model_server: bool = True
     #: Where the model server listens. Empty: in the home.
     model_socket: str = ""
     #: The model that a request without one gets.

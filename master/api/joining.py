@@ -95,10 +95,12 @@ def joining_routes(services: Services, gatekeeper: Gatekeeper) -> list[Route]:
 async def _redeem(services: Services, redeem: Redeem, host: str) -> Joined:
     """The broker's user is made first: an invite is not used up by a broker that is away."""
     await _check_invite(services, redeem.invite)
-    broker_url = worker_broker_url(services.settings, host)
     rabbitmq = services.rabbitmq
-    if rabbitmq is not None:
-        broker_url = await run_in_threadpool(create_worker_user, rabbitmq, redeem.worker)
+    if rabbitmq is None:
+        broker_url = worker_broker_url(services.settings, services.settings.find_broker_url(), host)
+    else:
+        own = await run_in_threadpool(create_worker_user, rabbitmq, redeem.worker)
+        broker_url = worker_broker_url(services.settings, own, host)
     now = services.clock()
     try:
         token = await services.write(lambda connection: redeem_invite(connection, redeem, now=now))
@@ -146,11 +148,14 @@ def public_url(settings: Settings) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
-def worker_broker_url(settings: Settings, host: str) -> str:
+def worker_broker_url(settings: Settings, url: str, host: str) -> str:
     """The broker's address for a worker that reaches the master as ``host``. ``Refused`` when it could
     not reach the broker."""
-    url = settings.find_broker_url()
     parts = urlsplit(url)
+    if settings.broker_address:
+        return urlunsplit(
+            parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@{settings.broker_address}")
+        )
     if not _is_loopback(parts.hostname or "") or _is_loopback(host):
         return url
     if not settings.broker_url.get_secret_value() and _is_loopback(settings.broker_host):

@@ -50,12 +50,20 @@ def _started(mark: Path) -> list[str]:
     return mark.read_text().split() if mark.exists() else []
 
 
-def test_worker_that_ends_by_itself_ends_the_keeper_with_its_status(
+def test_worker_that_says_what_is_wrong_ends_the_keeper_with_its_status(
+    start_process: StartProcess, tmp_path: Path, mark: Path
+) -> None:
+    keeper = _keep(start_process, tmp_path / "files", _code(tmp_path, mark, "old", "sys.exit(3)\n"))
+    assert keeper.wait(20) == 3
+
+
+def test_worker_that_crashes_is_started_again(
     start_process: StartProcess, tmp_path: Path, mark: Path
 ) -> None:
     keeper = _keep(start_process, tmp_path / "files", _code(tmp_path, mark, "old", _ENDS))
+    wait_until(lambda: _started(mark)[:2] == ["old", "old"], 20, "it was started again", keeper.tail)
+    keeper.signal(signal.SIGTERM)
     assert keeper.wait(20) == 7
-    assert _started(mark) == ["old"]
 
 
 def test_asked_for_switch_starts_the_other_build_and_keeps_it_once_it_has_proved_itself(
