@@ -18,6 +18,7 @@ from tasks import (
     fleet_noop,
     niche_analyse,
     niche_group,
+    python_execute,
     text_embed,
 )
 from tasks.errors import NotFound
@@ -37,6 +38,7 @@ TASKS: tuple[TaskSpec[Any, Any], ...] = (
     fleet_noop.TASK,
     niche_analyse.TASK,
     niche_group.TASK,
+    python_execute.TASK,
     text_embed.TASK,
 )
 

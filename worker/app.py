@@ -41,6 +41,8 @@ from worker.models.client import ModelClient
 from worker.models.supervise import ModelServerSupervisor, ServerSettings
 from worker.naming import worker_name
 from worker.runner import Identity, Runner
+from worker.sandbox.docker import remove_leftovers
+from worker.sandbox.execute import probe_executors
 from worker.settings import load_worker_settings
 from worker.spool import Spool
 from worker.switch import SwitchFiles
@@ -54,6 +56,10 @@ class Process:
         self.build = current_build()
         name = worker_name(node.partition("@")[2] or node or socket.gethostname())
         self.identity = Identity(name=name, session=secrets.token_hex(8), build=self.build.id)
+        # Tried once, at the start: a container takes a moment.
+        owner = self.settings.sandbox_owner(name)
+        remove_leftovers(owner)
+        self.executors = probe_executors(self.settings, owner)
         self.hardware = self.probe()
         self.lanes = lanes_for([gpu.memory_mib for gpu in self.hardware.gpus])
         self.folder = self.settings.worker_folder(self.identity.name)
@@ -65,7 +71,8 @@ class Process:
 
     def probe(self) -> Hardware:
         settings = self.settings
-        return probe_hardware(settings.home, models=(settings.model, settings.embedding_model))
+        models = (settings.model, settings.embedding_model)
+        return probe_hardware(settings.home, executors=self.executors, models=models)
 
     def describe(self) -> dict[str, Any]:
         """Which code this is, and how the worker stands."""

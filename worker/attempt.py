@@ -21,8 +21,9 @@ TRIES = 3
 class Attempt:
     """Implements ``worker.handlers.context.Context``."""
 
-    def __init__(self, grant: Grant, client: MasterClient, models: Models) -> None:
+    def __init__(self, grant: Grant, client: MasterClient, models: Models, worker: str) -> None:
         self.grant = grant
+        self.worker = worker
         self.attempt = grant.attempt
         self.models = models
         self._client = client

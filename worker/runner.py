@@ -53,7 +53,7 @@ class Runner:
         grant = self._claim(task, ticket)
         if grant is None:
             return
-        attempt = Attempt(grant, self._client, self._make_models())
+        attempt = Attempt(grant, self._client, self._make_models(), self._identity.name)
         self._keeper.hold(attempt)
         started = time.monotonic()
         report = _run_handler(task, attempt, self._identity.name)

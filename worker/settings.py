@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from tasks.errors import Unhealthy
 from tasks.files import default_home, read_text_or_empty
 from tasks.settings import FleetSettings, read_secret_files
 from worker.joined import Membership, find_membership
+from worker.sandbox.policy import parse_executors
 
 
 class WorkerSettings(FleetSettings):
@@ -24,6 +26,10 @@ class WorkerSettings(FleetSettings):
     #: Where the worker tells how it is. Port 0: nowhere.
     agent_host: str = "127.0.0.1"
     agent_port: int = Field(default=7600, ge=0, le=65535)
+    #: Where given code may run here: ``docker``, ``venv``, ``native``. Untrusted code only runs in Docker.
+    executors: str = "docker"
+    #: The image that it runs in (docker/sandbox.Dockerfile).
+    sandbox_image: str = "d8-sandbox"
     #: Start and watch over the model server; off where something else does, such as its own container.
     keep_model_server: bool = True
     #: Where the model server listens. Empty: in the home.
@@ -62,6 +68,15 @@ class WorkerSettings(FleetSettings):
 
     def count_slots(self) -> int:
         return self.slots or max(1, min(4, os.cpu_count() or 1))
+
+    @field_validator("executors")
+    @classmethod
+    def _known_executors(cls, value: str) -> str:
+        return " ".join(parse_executors(value))
+
+    def sandbox_owner(self, worker: str) -> str:
+        """By which the containers of this worker are found again, and no others."""
+        return f"{worker}-{hashlib.sha256(str(self.home).encode()).hexdigest()[:16]}"
 
     def socket_path(self) -> Path:
         return Path(self.model_socket) if self.model_socket else self.run_folder / "models.sock"

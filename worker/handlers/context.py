@@ -18,6 +18,8 @@ class Context(Protocol):
 
     #: Number of this attempt, from 1.
     attempt: int
+    #: The worker that runs it.
+    worker: str
     models: Models
 
     def progress(self, fraction: float, note: str = "") -> None:
