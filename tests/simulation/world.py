@@ -99,9 +99,11 @@ class World:
         self.settings = Settings(_env_file=None, home="/nonexistent/d8")  # type: ignore[call-arg,arg-type]
         _make_chance_ours(self.chance)
         self.database = _shared_database()
-        raw = self.database.engine.raw_connection()
-        _template().backup(raw.driver_connection)  # type: ignore[arg-type]
-        raw.close()
+        pooled = self.database.engine.raw_connection()
+        #: The connection itself, for looks at what is there.
+        self.raw: sqlite3.Connection = pooled.driver_connection  # type: ignore[assignment]
+        _template().backup(self.raw)
+        pooled.close()
         self.due: set[str] = set()
         self.database.listeners[:] = [lambda news: self.due.update(news.runs)]
         self.engine = Engine(self.database, self.settings, lambda: self.now)
