@@ -78,6 +78,13 @@ def _copy_whole(target: Path, digest: str, content: IO[bytes]) -> None:
 
 def place_file(settings: Settings, kind: str, name: str, data: bytes) -> list[str]:
     """Write a secret, or a file of the home that is not there yet. Returns what to tell."""
+    try:
+        return _place(settings, kind, name, data)
+    except OSError as error:
+        raise _no_room(settings.home / name, error) from error
+
+
+def _place(settings: Settings, kind: str, name: str, data: bytes) -> list[str]:
     folder = settings.secrets_folder if kind == "secrets" else settings.home
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     target = folder / name

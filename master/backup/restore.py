@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, MetaData, inspect, select, table, text
+from sqlalchemy.exc import DatabaseError
 
 from master.backup.archive import Advance, reading
 from master.backup.files import keep_aside, place_artifact, place_file, require_room
@@ -16,7 +17,8 @@ from master.backup.rows import insert_rows, require_shapes, resume_numbers
 from master.settings import Settings
 from master.store import Database
 from master.store import migrate as migrations
-from tasks.errors import Refused
+from master.store.tables import metadata
+from tasks.errors import Refused, Unhealthy
 
 _FOLDER = Path(migrations.__file__).parent / "migrations"
 
@@ -52,16 +54,21 @@ def restore(
 
 
 def is_empty(database: Database) -> bool:
-    """Whether no table of it has a row. A SQLite file that is not there is not made."""
+    """Whether no table of ours has a row. A SQLite file that is not there is not made; one that cannot be
+    read is not empty: that may be why there is a restore."""
     if database.sqlite and not Path(database.url.database or "").exists():
         return True
-    with database.read() as connection:
-        names = [name for name in inspect(connection).get_table_names() if name != "alembic_version"]
-        # A revision may bring rows of its own only into tables that an empty fleet has, too.
-        return all(
-            connection.execute(select(text("1")).select_from(table(name)).limit(1)).first() is None
-            for name in names
-        )
+    try:
+        with database.read() as connection:
+            names = set(inspect(connection).get_table_names()) & set(metadata.tables)
+            return all(
+                connection.execute(select(text("1")).select_from(table(name)).limit(1)).first() is None
+                for name in names
+            )
+    except (DatabaseError, Unhealthy):
+        if not database.sqlite:
+            raise
+        return False
 
 
 def upgrade(connection: Connection, revision: str) -> None:
@@ -95,9 +102,11 @@ def _fill(
 
 
 def _clear(connection: Connection) -> None:
-    """Drop the tables of the old fleet: they were kept. On SQLite the whole file was set aside."""
+    """Drop the tables of the old fleet: they were kept. On SQLite the whole file was set aside. Whatever
+    else lives in this database is not ours."""
+    ours = {*metadata.tables, "alembic_version"}
     found = MetaData()
-    found.reflect(connection)
+    found.reflect(connection, only=lambda name, _: name in ours)
     found.drop_all(connection)
 
 

@@ -45,9 +45,17 @@ class Fleet:
         }
         os.environ.update(self.env)
 
-    def start_master(self, root: Path = ROOT) -> Process:
+    def start_master(self, root: Path = ROOT, *, flower: bool = False) -> Process:
         master = self._start(
-            [sys.executable, "-m", "master.cli", "up", "--workers", "0", "--no-flower"],
+            [
+                sys.executable,
+                "-m",
+                "master.cli",
+                "up",
+                "--workers",
+                "0",
+                "--flower" if flower else "--no-flower",
+            ],
             env={"PYTHONPATH": str(root)},
             cwd=root,
             name="master",
@@ -81,14 +89,18 @@ class Fleet:
 
     def tell(self, *arguments: str) -> None:
         """A command that prints nothing for programs."""
-        answer = subprocess.run(
+        answer = self.fail(*arguments)
+        assert answer.returncode == 0, answer.stderr
+
+    def fail(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command, however it ends."""
+        return subprocess.run(
             [sys.executable, "-m", "master.cli", *arguments],
             cwd=ROOT,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert answer.returncode == 0, answer.stderr
 
     def start(self, flow: str, params: dict[str, Any]) -> str:
         return str(self.ask("run", "start", flow, "--params", json.dumps(params), "--no-wait")["id"])
