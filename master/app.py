@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import functools
 import threading
-from typing import Any
 
-from celery.beat import EmbeddedService, Scheduler
-from celery.bootsteps import StartStopStep
 from celery.signals import worker_shutting_down
 
 from master.capabilities import load_capabilities
 from master.clock import utc_now
+from master.clockwork import BeatThread
 from master.dispatch.bell import CeleryBell
 from master.dispatch.conductor import Conductor, write_directly
 from master.duties import Duties
@@ -33,30 +31,18 @@ leave_out_delayed_delivery()
 app = make_app()
 app.conf.task_queues = [queue_named(MASTER_QUEUE, is_rabbitmq(app.conf.broker_url))]
 app.conf.task_default_queue = MASTER_QUEUE
-# A duty that was rung while the master was away is not owed.
+# A duty that was due while the master was away is not owed.
 app.conf.beat_schedule = {
-    "sweep": {"task": "master.sweep", "schedule": 2.0, "options": {"expires": 10}},
-    "note-paces": {"task": "master.note_paces", "schedule": 30.0, "options": {"expires": 60}},
-    "tend-broker": {"task": "master.tend_broker", "schedule": 60.0, "options": {"expires": 60}},
+    "sweep": {"task": "master.sweep", "schedule": 2.0},
+    "note-paces": {"task": "master.note_paces", "schedule": 30.0},
+    "tend-broker": {"task": "master.tend_broker", "schedule": 60.0},
     "watch-clients": {
         "task": "master.watch_clients",
         "schedule": load_settings().watch_clients_s,
-        "options": {"expires": 60},
     },
 }
 # Passes are short and repeated anyway: early acknowledgement spares the broker work.
 app.conf.task_acks_late = False
-
-
-class BeatThread(StartStopStep):  # type: ignore[misc]
-    """Beat in a thread of this process. Celery's own way (``-B``) forks another one, which costs a small
-    machine forty megabytes; and it keeps a schedule on disk, which nothing here needs."""
-
-    requires = ("celery.worker.components:Timer",)
-
-    def create(self, worker: Any) -> Any:
-        self.obj = EmbeddedService(worker.app, thread=True, scheduler_cls=Scheduler)
-        return self.obj
 
 
 app.steps["worker"].add(BeatThread)
