@@ -21,6 +21,7 @@ from master.api.services import Services
 from master.approvals import ApprovalState, ApprovalType, Question, create_approval, get_approval
 from master.clock import utc_now
 from master.events import record_event
+from master.fleet.releases import Releases
 from master.settings import load_settings
 from master.store import Database, Writer
 from master.store.artifacts import ArtifactFolder, record_artifact
@@ -410,6 +411,7 @@ def test_open_stream_tells_of_what_happens_and_ends_with_the_server(stage: Stage
         folder=ArtifactFolder(settings.artifact_folder),
         clock=utc_now,
         build="b",
+        releases=Releases(ROOT, "b", stage.home / "release.key"),
     )
     stage.write(lambda c: record_event(c, "run_started", utc_now(), run_id="r-1"))
     waits: list[float] = []
