@@ -28,6 +28,7 @@ from master.store.artifacts import ArtifactFolder, record_artifact
 from master.store.tables import events, outcomes, runs, steps, tokens, workers
 from master.tokens import Scope, create_token, find_principal
 from master.web.live import stream_news
+from tasks.files import ROOT
 
 ORIGIN = "http://testserver"
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
