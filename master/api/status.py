@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select
 from master.approvals.tables import approvals
 from master.dispatch.publish import fleet_value
 from master.dispatch.states import OPEN_STEPS
+from master.fleet.notices import list_notices
 from master.settings import Settings
 from master.store.tables import runs, steps, workers
 
@@ -24,7 +25,9 @@ def show_status(connection: Connection, settings: Settings, build: str, now: dat
     )
     worker_states: Counter[str] = Counter()
     slots = 0
-    for row in connection.execute(select(workers.c.state, workers.c.slots)):
+    for row in connection.execute(
+        select(workers.c.state, workers.c.slots).where(workers.c.state != "removed")
+    ):
         worker_states[row.state] += 1
         slots += row.slots if row.state == "active" else 0
     pending = select(func.count()).select_from(approvals).where(approvals.c.state == "pending")
@@ -37,6 +40,10 @@ def show_status(connection: Connection, settings: Settings, build: str, now: dat
         "slots": slots,
         "runs": run_states,
         "steps": step_states,
+        "notices": [
+            {"kind": notice.kind, **notice.data, "since": notice.opened_at}
+            for notice in list_notices(connection)
+        ],
         "approvals_pending": connection.execute(pending).scalar_one(),
         "model": settings.model,
     }

@@ -213,7 +213,7 @@ def _master(settings: Settings) -> Iterator[Finding]:
         remedy="" if active else "'d8 worker start' on each machine",
     )  # fmt: skip
     for worker in workers:
-        if worker["state"] in ("wrong_build", "offline"):
+        if worker["state"] in ("wrong_build", "offline", "quarantined"):
             yield Finding(
                 check=f"worker {worker['name']}",
                 level="warning",

@@ -26,6 +26,10 @@ def _render_status(data: dict[str, Any]) -> Any:
     made.add_row("runs", _counts(data["runs"]))
     made.add_row("open steps", _counts(data["steps"]))
     made.add_row("waiting for you", str(data["approvals_pending"]))
+    for notice in data["notices"]:
+        made.add_row(
+            "look at", f"{notice.get('worker', notice['kind'])}: {notice.get('reason', notice['kind'])}"
+        )
     return made
 
 

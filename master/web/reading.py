@@ -15,6 +15,7 @@ from master.approvals.store import to_approval
 from master.approvals.tables import approvals
 from master.dispatch.states import RunState
 from master.events import newest_events
+from master.fleet.notices import list_notices
 from master.fleet.roster import list_workers
 from master.flows.runs import list_attempts, list_runs, show_run
 from master.settings import Settings
@@ -51,6 +52,7 @@ class Reader:
         return {
             **self.frame(connection),
             "pending": list_approvals(connection, ApprovalState.PENDING),
+            "notices": list_notices(connection),
             "open_runs": [
                 *list_runs(connection, state=RunState.RUNNING, limit=20),
                 *list_runs(connection, state=RunState.WAITING, limit=20),
