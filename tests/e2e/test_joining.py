@@ -186,7 +186,7 @@ def test_build_that_does_not_prove_itself_is_taken_back(
     old_build = fleet.workers()["alpha"]["build"]
     new = copy_code(tmp_path / "new")
     handler = new / "worker" / "handlers" / "niche_group.py"
-    handler.write_text("import a_library_that_is_not_there\n" + handler.read_text())
+    handler.write_text(handler.read_text() + "\nimport a_library_that_is_not_there\n")
     master.stop()
     fleet.start_master(new)
     wait_until(lambda: fleet.workers()["alpha"]["state"] == "wrong_build", 60, "alpha is outdated")

@@ -21,6 +21,7 @@ from master.api.services import Services
 from master.approvals import ApprovalState, ApprovalType, Question, create_approval, get_approval
 from master.clock import utc_now
 from master.events import record_event
+from master.fleet.notices import close_notice, open_notice
 from master.fleet.releases import Releases
 from master.settings import load_settings
 from master.store import Database, Writer
@@ -401,6 +402,17 @@ def test_workers_token_opens_no_page(stage: Stage) -> None:
 
 def test_stream_is_refused_without_login(stage: Stage) -> None:
     assert stage.browser.get("/events").status_code == 401
+
+
+def test_home_shows_what_needs_the_owner_until_it_is_over(stage: Stage) -> None:
+    stage.login()
+    about = {"worker": "garage", "reason": f"silent {HOSTILE}"}
+    stage.write(lambda c: open_notice(c, "worker:garage", "worker_offline", utc_now(), **about))
+    page = stage.browser.get("/").text
+    assert "garage" in page
+    assert "silent &lt;script&gt;" in page
+    stage.write(lambda c: close_notice(c, "worker:garage", utc_now()))
+    assert "silent" not in stage.browser.get("/").text
 
 
 def test_open_stream_tells_of_what_happens_and_ends_with_the_server(stage: Stage) -> None:
