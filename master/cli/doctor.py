@@ -68,6 +68,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     )
     yield _attempt("database", lambda: _database(settings))
     yield _attempt("broker", lambda: _broker(settings))
+    yield from _strays(settings)
     yield from _master(settings)
     yield _telegram(settings)
 
@@ -186,6 +187,25 @@ def _broker(settings: Settings) -> Finding:
             remedy="start it with 'd8 up', or correct D8_BROKER_URL",
         )  # fmt: skip
     return Finding(check="broker", level="ok", found=connection.as_uri())
+
+
+def _strays(settings: Settings) -> Iterator[Finding]:
+    """Tickets that nobody could take: their steps were sent again, but what made them stray may go on."""
+    from master.rabbitmq import count_strays, find_rabbitmq
+
+    management = find_rabbitmq(settings)
+    if management is not None:
+        yield _attempt("stray tickets", lambda: _judge_strays(count_strays(management)))
+
+
+def _judge_strays(strays: dict[str, int]) -> Finding:
+    found = ", ".join(f"{count} in {queue}" for queue, count in strays.items())
+    if not any(strays.values()):
+        return Finding(check="stray tickets", level="ok", found=found)
+    return Finding(
+        check="stray tickets", level="warning", found=found,
+        remedy="'d8 workers' and the logs say which worker dies or has the wrong lanes; purge the queues after",
+    )  # fmt: skip
 
 
 def _master(settings: Settings) -> Iterator[Finding]:

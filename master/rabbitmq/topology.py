@@ -45,6 +45,15 @@ def clear_old_queues(management: Management, builds: Iterable[str]) -> list[str]
     ]
 
 
+def count_strays(management: Management) -> dict[str, int]:
+    """How many tickets lie where nobody reads them: those that killed whoever took them, and those that
+    had no queue. RabbitMQ's counts follow by some seconds."""
+    return {
+        name: int((management.get("queues", management.vhost, name) or {}).get("messages", 0))
+        for name in (DEAD, UNROUTABLE)
+    }
+
+
 def silent_workers(management: Management, active: Mapping[str, str]) -> list[str]:
     """Of the active workers (name -> build) those that read none of their queues: alive, but deaf.
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import kombu
 import pytest
 
+from master.cli.base import connect
 from master.rabbitmq import (
     Management,
     clear_old_queues,
+    count_strays,
     create_worker_user,
     install_topology,
     remove_worker_user,
@@ -19,13 +26,17 @@ from master.rabbitmq.policies import DEAD, DELIVERY_LIMIT, UNROUTABLE
 from tasks.errors import Unhealthy, Unreachable
 from tasks.lanes import lane_queue, worker_queue
 from tasks.queues import TICKETS, queue_named
+from tests.conftest import StartProcess
+from tests.e2e.fleet import Fleet
 from tests.servers import RabbitMQ
-from tests.support import wait_until
+from tests.support import ROOT, Process, wait_until
 
 pytestmark = pytest.mark.services
 
 BUILD, OTHER = "b" * 12, "c" * 12
 LANE = lane_queue("cpu", BUILD)
+#: As kombu declares it; one that is declared otherwise is refused.
+PIDBOX = kombu.Exchange("celery.pidbox", type="fanout", durable=False)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +94,7 @@ def test_ticket_without_a_queue_is_kept_for_people(
     management: Management, connection: kombu.Connection
 ) -> None:
     send(connection, "d8.nowhere." + BUILD)
+    wait_until(lambda: count_strays(management)[UNROUTABLE] == 1, 30, "it is counted")
     assert wait_until(lambda: take(connection, UNROUTABLE), 20, "it is there")
 
 
@@ -103,13 +115,13 @@ def test_user_of_a_worker_can_read_tickets_but_not_send_them_or_command_others(
 ) -> None:
     url = create_worker_user(management, "garage")
     queue_named(worker_queue("other", BUILD), rabbitmq=True)(connection.default_channel).declare()
-    kombu.Exchange("celery.pidbox", type="fanout")(connection.default_channel).declare()
+    PIDBOX(connection.default_channel).declare()
     send(connection, LANE)
     with kombu.Connection(url) as own:
         queue_named(LANE, rabbitmq=True)(own.default_channel).declare()
         queue_named(worker_queue("garage", BUILD), rabbitmq=True)(own.default_channel).declare()
         assert take(own, LANE) is not None
-    for forbidden in (TICKETS, "", kombu.Exchange("celery.pidbox", type="fanout")):
+    for forbidden in (TICKETS, "", PIDBOX):
         with (
             pytest.raises(Exception, match="ACCESS_REFUSED"),
             _confirmed(url) as own,
@@ -175,6 +187,100 @@ def test_wrong_password_and_a_server_that_is_away_are_explained(server: RabbitMQ
         Management(server.management_url.replace(server.password, "wrong"), server.url).get("overview")
     with pytest.raises(Unreachable, match="D8_RABBITMQ_URL"):
         Management("http://d8:x@127.0.0.1:9", server.url).get("overview")
+
+
+@pytest.fixture
+def fleet(
+    server: RabbitMQ, start_process: StartProcess, d8_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Fleet:
+    monkeypatch.setenv("D8_BROKER_URL", server.url)
+    monkeypatch.setenv("D8_RABBITMQ_URL", server.management_url)
+    made = Fleet(start_process, d8_home)
+    made.start_master()
+    return made
+
+
+def test_worker_that_joined_works_with_its_own_user_and_answers_celery(
+    fleet: Fleet, management: Management, start_process: StartProcess, tmp_path: Path
+) -> None:
+    worker = _join_and_start(fleet, start_process, tmp_path / "garage", "garage")
+    run = fleet.wait_done(fleet.start_noop(6))
+    assert {step["worker"] for step in run["steps"]} == {"garage"}
+    wait_until(lambda: "worker-garage" in _users(management), 30, "its connection is listed", worker.tail)
+    asked = subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "worker.app", "inspect", "ping", "--json", "-t", "10",
+         "-d", "d8@garage"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert asked.returncode == 0, asked.stderr
+    assert json.loads(asked.stdout) == {"d8@garage": {"ok": "pong"}}
+
+    fleet.tell("worker", "remove", "garage", "--yes")
+    wait_until(lambda: "worker-garage" not in _users(management), 30, "it is cut off", worker.tail)
+
+
+def test_ticket_that_is_delivered_again_while_its_step_runs_runs_once(
+    fleet: Fleet, management: Management
+) -> None:
+    # Its second slot takes the ticket that comes again while the first is still at it.
+    worker = fleet.start_worker("one", slots=2)
+    run_id = fleet.start_noop(1, duration_s=20)
+    step = fleet.wait_step(run_id, "running")
+    for name in wait_until(lambda: _connections(management, "one"), 10, "it listens", worker.tail):
+        management.delete("connections", name)
+    refused = f"claim_refused step={step['id']}"
+    wait_until(lambda: refused in worker.output(), 18, "the ticket is delivered again", worker.tail)
+    fleet.wait_done(run_id)
+    assert _outcomes(run_id) == {step["key"]: ["done"]}
+
+
+def test_killing_rabbitmq_in_the_middle_of_a_run_loses_nothing(fleet: Fleet, server: RabbitMQ) -> None:
+    for name in ("one", "two"):
+        fleet.start_worker(name)
+    run_id = fleet.start_noop(60, duration_s=0.5)
+    wait_until(lambda: fleet.show(run_id)["steps_done"] >= 5, 60, "it is under way")
+    server.kill()
+    assert fleet.show(run_id)["state"] == "running"
+    server.restart()
+    run = fleet.wait_done(run_id)
+    assert run["steps_done"] == 60
+    # What is between two of them can be rung twice, and is run once.
+    assert set(map(tuple, _outcomes(run_id).values())) == {("done",)}
+
+
+def _join_and_start(fleet: Fleet, start_process: StartProcess, home: Path, name: str) -> Process:
+    """A machine with a home of its own: of the broker it knows only what the invite gave it."""
+    own = {"D8_HOME": str(home), "D8_PORT": "", "D8_BROKER_URL": "", "D8_RABBITMQ_URL": ""}
+    invite = fleet.ask("worker", "invite", name)
+    join = [sys.executable, "-m", "worker.cli", "join", invite["url"], invite["code"], "--name", name]
+    done = subprocess.run(
+        join, cwd=ROOT, env={**os.environ, **own}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    worker = start_process([sys.executable, "-m", "worker.cli", "start", "--slots", "2"], env=own, name=name)
+    wait_until(lambda: fleet.workers()[name]["state"] == "active", 60, f"{name} is active", worker.tail)
+    return worker
+
+
+def _users(management: Management) -> set[str]:
+    return {connection.get("user", "") for connection in management.get("connections") or ()}
+
+
+def _connections(management: Management, worker: str) -> set[str]:
+    """Names of the connections over which this worker takes tickets."""
+    return {
+        consumer["channel_details"]["connection_name"]
+        for consumer in management.get("consumers", management.vhost)
+        if consumer["queue"]["name"].startswith(f"d8.@{worker}.") and consumer["channel_details"]
+    }
+
+
+def _outcomes(run_id: str) -> dict[str, list[str]]:
+    """Step -> how each of its attempts ended."""
+    found: dict[str, list[str]] = {}
+    for attempt in connect().get(f"/api/runs/{run_id}/attempts"):
+        found.setdefault(attempt["key"], []).append(attempt["outcome"])
+    return found
 
 
 def _confirmed(url: str) -> kombu.Connection:
