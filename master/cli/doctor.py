@@ -204,7 +204,7 @@ def _judge_strays(strays: dict[str, int]) -> Finding:
         return Finding(check="stray tickets", level="ok", found=found)
     return Finding(
         check="stray tickets", level="warning", found=found,
-        remedy="'d8 workers' and the logs say which worker dies or has the wrong lanes; purge the queues after",
+        remedy="'d8 worker list' and the logs say which worker dies or has the wrong lanes; purge the queues after",
     )  # fmt: skip
 
 

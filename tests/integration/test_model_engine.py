@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import torch
+from transformers import (
+    GemmaConfig,
+    GemmaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
-from tasks.errors import PermanentFailure, TransientFailure
-from tests.integration.tiny_model import CONTEXT_TOKENS, tiny_model
-from worker.models.causal import CPU_BUDGET, CausalModel
-from worker.models.engine import Engine
-from worker.models.plain import PlainDecodeQueue, plain_score
+from tests.integration.tiny_model import CONTEXT_TOKENS, other_model, tiny_model
+from tests.support import wait_until
+from worker.models.native.backend import CausalBackend
+from worker.models.native.causal import CPU_BUDGET, CausalModel
+from worker.models.native.decoder import LlamaDecoder, TransformersDecoder
+from worker.models.native.engine import Engine
+from worker.models.native.plain import PlainDecodeQueue, plain_score
+from worker.models.native.sampling import Draw, choose_tokens
+from worker.models.native.sharing import attends_to_all
+from worker.models.outcomes import Failed, Outcome
 from worker.models.protocol import Generated, GenerateItem, Scored, ScoreItem
-from worker.models.sampling import Draw, choose_tokens
-from worker.models.sharing import attends_to_all
 from worker.models.stats import Counters
-from worker.models.torch_backend import CausalBackend
 from worker.models.wire import DescribeReply
 
 DESCRIPTION = DescribeReply(model="tiny", sha256="0", dtype="float32", device="cpu")
@@ -195,13 +207,16 @@ def test_generation_ends_where_the_context_is_full(engine: Engine) -> None:
 @pytest.mark.parametrize("length", [CONTEXT_TOKENS, CONTEXT_TOKENS + 5])
 def test_a_prompt_beyond_the_context_is_refused_with_both_lengths(engine: Engine, length: int) -> None:
     backend = backend_of(tiny_model(), engine)
+    short = GenerateItem(prompt="a", max_new_tokens=2)
 
-    with pytest.raises(
-        PermanentFailure, match=rf"{length + 1} tokens and the model's context {CONTEXT_TOKENS}"
-    ):
-        backend.generate([GenerateItem(prompt="a" * length)])
-    with pytest.raises(PermanentFailure, match=rf"{length + 1} tokens"):
-        backend.score([ScoreItem(prompt="a" * length, choices=("a", "b"))])
+    results = backend.generate([GenerateItem(prompt="a" * length), short]).result(timeout=60).results
+    scored = backend.score([ScoreItem(prompt="a" * length, choices=("a", "b"))]).result(timeout=60).results
+
+    for told in (results[0], scored[0]):
+        assert isinstance(told, Failed)
+        assert (told.outcome, told.transient) == (Outcome.REJECTED, False)
+        assert f"{length + 1} tokens and the model's context {CONTEXT_TOKENS}" in told.message
+    assert isinstance(results[1], Generated)
 
 
 def test_running_out_of_memory_in_a_crowd_loses_no_text(
@@ -236,13 +251,151 @@ def test_one_request_that_cannot_be_computed_fails_alone(
 
     monkeypatch.setattr(model, "forward", breaking)
     backend = backend_of(model, engine)
-    items = [GenerateItem(prompt="#" if number == 3 else f"p{number}") for number in range(8)]
+    items = [
+        GenerateItem(prompt="#" if number == 37 else f"p{number}", max_new_tokens=4) for number in range(100)
+    ]
+
+    results = backend.generate(items).result(timeout=120).results
+
+    assert [number for number, result in enumerate(results) if isinstance(result, Failed)] == [37]
+    assert getattr(results[37], "transient", False)
+
+
+def test_a_request_given_up_stops_within_two_decode_steps(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counters = Counters()
+    model = tiny_model()
+    forward = model.forward
+    steps: list[bool] = []
+    reply: list[Any] = []
+
+    def counted(tokens: torch.Tensor, *rest: Any) -> torch.Tensor:
+        if len(steps) == 10:
+            reply[0].cancel()
+        if tokens.shape[1] == 1:
+            steps.append(bool(reply[0].cancelled()))
+        return forward(tokens, *rest)
+
+    monkeypatch.setattr(model, "forward", counted)
+    backend = backend_of(model, engine, counters)
+    item = GenerateItem(prompt="a", max_new_tokens=400, ignore_end=True)
+    reply.append(backend.generate([item]))
+    other = backend.generate([GenerateItem(prompt="b", max_new_tokens=1)])
+    other.result(timeout=60)
+    wait_until(lambda: counters.snapshot((), 0).cancelled == 1, 60, "it is given up")
+    backend.generate([GenerateItem(prompt="c", max_new_tokens=1)]).result(timeout=60)
+
+    assert 1 <= sum(steps) <= 2
+    assert len(steps) < 20
+
+
+def test_a_deadline_ends_a_request_that_is_being_generated_and_one_that_waits(engine: Engine) -> None:
+    model = tiny_model(dataclasses.replace(CPU_BUDGET, rows=1))
+    backend = backend_of(model, engine)
+    long = GenerateItem(prompt="a", max_new_tokens=500, ignore_end=True, deadline_s=0.2)
+
+    results = backend.generate([long, long]).result(timeout=60).results
+
+    for told in results:
+        assert isinstance(told, Failed)
+        assert told.outcome is Outcome.EXPIRED
+
+
+def test_the_urgent_overtakes_what_waits(engine: Engine) -> None:
+    model = tiny_model(dataclasses.replace(CPU_BUDGET, rows=1))
+    backend = backend_of(model, engine)
+    ended: list[str] = []
+    items = {
+        "first": GenerateItem(prompt="a", max_new_tokens=100, ignore_end=True),
+        "later": GenerateItem(prompt="b", max_new_tokens=1),
+        "urgent": GenerateItem(prompt="c", max_new_tokens=1, priority=5),
+    }
+    futures = []
+    for name, item in items.items():
+        future = backend.generate([item])
+        future.add_done_callback(lambda _, name=name: ended.append(name))
+        futures.append(future)
+    for future in futures:
+        future.result(timeout=60)
+
+    assert ended.index("urgent") < ended.index("later")
+
+
+def test_the_parts_of_a_text_make_up_the_whole_and_hold_no_stop(engine: Engine) -> None:
+    model = tiny_model()
+    backend = backend_of(model, engine)
+    plain = GenerateItem(prompt="hello", max_new_tokens=60, temperature=1.0, seed=4, ignore_end=True)
+    text = alone(model, [plain])[0].text
+    items = [plain, plain.model_copy(update={"stop": (text[30:33],)})]
+    heard: dict[int, list[str]] = {0: [], 1: []}
+
+    results = backend.generate(items, lambda item, part: heard[item].append(part)).result(timeout=60).results
+
+    for number, result in enumerate(results):
+        assert isinstance(result, Generated)
+        assert "".join(heard[number]) == result.text
+    assert len(heard[0]) > 10
+    assert text[30:33] not in "".join(heard[1])
+
+
+def test_a_long_prompt_is_computed_in_parts_and_nothing_changes(engine: Engine) -> None:
+    chance = random.Random(8)
+    items = [
+        GenerateItem(prompt=words(chance, letters), max_new_tokens=12, ignore_end=True)
+        for letters in (300, 3, 250, 40, 1)
+    ]
+    texts = alone(tiny_model(), items)
+    counters = Counters()
+    model = tiny_model(dataclasses.replace(CPU_BUDGET, new_tokens=64, prefill_tokens=16))
+    backend = backend_of(model, engine, counters)
 
     futures = [backend.generate([item]) for item in items]
 
-    outcomes = [future.exception(timeout=60) for future in futures]
-    assert [number for number, outcome in enumerate(outcomes) if outcome] == [3]
-    assert isinstance(outcomes[3], TransientFailure)
+    assert [future.result(timeout=60).results[0] for future in futures] == texts
+    assert counters.snapshot((), 0).computed_tokens <= sum(len(item.prompt) for item in items)
+
+
+def test_where_no_prefix_can_be_kept_long_prompts_are_computed_all_the_same(engine: Engine) -> None:
+    item = GenerateItem(prompt="x" * 200, max_new_tokens=4)
+    texts = alone(tiny_model(), [item])
+    cramped = dataclasses.replace(CPU_BUDGET, new_tokens=32, prefill_tokens=16, prefix_cache_bytes=1)
+
+    assert list(backend_of(tiny_model(cramped), engine).generate([item]).result(timeout=60).results) == texts
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: other_model(Qwen2Config, Qwen2ForCausalLM),
+        lambda: other_model(Qwen3Config, Qwen3ForCausalLM, head_dim=16),
+        lambda: other_model(MistralConfig, MistralForCausalLM, sliding_window=None),
+        lambda: other_model(GemmaConfig, GemmaForCausalLM, head_dim=16),
+    ],
+    ids=["qwen2", "qwen3", "mistral", "gemma"],
+)
+def test_models_of_other_shapes_write_what_transformers_writes(
+    make: Callable[[], CausalModel], engine: Engine
+) -> None:
+    model = make()
+    assert model.shares
+    prompts = ["hello there", "hello you", "a"]
+    items = [GenerateItem(prompt=prompt, max_new_tokens=10, ignore_end=True) for prompt in prompts]
+
+    found = [result.text for result in backend_of(model, engine).generate(items).result(timeout=60).results]
+
+    model.model.set_attn_implementation("eager")
+    for prompt, text in zip(prompts, found, strict=True):
+        ids = model.integers([model.text.prompt(prompt)])
+        with torch.inference_mode():
+            whole = model.model.generate(ids, max_new_tokens=10, min_new_tokens=10, do_sample=False)
+        assert text == model.text.decode(whole[0, ids.shape[1] :].tolist())
+
+
+def test_the_fast_decoder_serves_models_of_llamas_shape_and_transformers_the_others() -> None:
+    assert isinstance(tiny_model().decoder, LlamaDecoder)
+    gemma = other_model(GemmaConfig, GemmaForCausalLM, head_dim=16)
+    assert isinstance(gemma.decoder, TransformersDecoder)
 
 
 def test_scoring_is_answered_while_a_long_text_is_generated(engine: Engine) -> None:

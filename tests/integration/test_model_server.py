@@ -21,7 +21,7 @@ from tests.support import wait_until
 from worker.handlers import text_embed
 from worker.models.artifacts import find_files
 from worker.models.client import ModelClient
-from worker.models.load import ready_folder
+from worker.models.native.load import ready_folder
 from worker.models.protocol import GenerateItem, ScoreItem
 from worker.models.reference import DEFAULT_TEXT_MODEL, parse_reference
 from worker.models.supervise import ModelServerSupervisor, ServerSettings, ping

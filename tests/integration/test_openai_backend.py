@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from tasks.errors import PermanentFailure, TransientFailure
-from worker.models.openai_backend import OpenAIBackend
-from worker.models.openai_http import Endpoint
-from worker.models.protocol import GenerateItem, ScoreItem
+from tasks.errors import HandlerError, InvalidInput, PermanentFailure, TransientFailure
+from worker.models.outcomes import Failed, as_error
+from worker.models.protocol import GenerateItem, Grammar, ScoreItem
 from worker.models.reference import parse_reference
+from worker.models.remote.backend import OpenAIBackend
+from worker.models.remote.http import Endpoint
+from worker.models.remote.prices import FREE, Price, parse_prices
 from worker.models.stats import Counters
 
 Answer = tuple[int, dict[str, Any]]
@@ -64,10 +66,19 @@ def endpoint() -> Iterator[FakeEndpoint]:
 
 
 @pytest.fixture
-def backend(endpoint: FakeEndpoint) -> Iterator[OpenAIBackend]:
-    with ThreadPoolExecutor(4) as calls:
-        where = Endpoint(base_url=endpoint.url, api_key=KEY, sleep=lambda _: None)
-        yield OpenAIBackend(parse_reference(f"openai:{endpoint.url}#tiny"), where, calls, Counters())
+def calls() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+@pytest.fixture
+def backend(endpoint: FakeEndpoint, calls: ThreadPoolExecutor) -> OpenAIBackend:
+    return backend_at(endpoint, calls)
+
+
+def backend_at(endpoint: FakeEndpoint, calls: ThreadPoolExecutor, price: Price = FREE) -> OpenAIBackend:
+    where = Endpoint(base_url=endpoint.url, api_key=KEY, sleep=lambda _: None)
+    return OpenAIBackend(parse_reference(f"openai:{endpoint.url}#tiny"), where, calls, Counters(), price)
 
 
 def completed(text: str, **more: Any) -> Answer:
@@ -178,11 +189,65 @@ def test_passing_trouble_is_waited_out(endpoint: FakeEndpoint, backend: OpenAIBa
     assert backend.generate([GenerateItem(prompt="p")]).result(timeout=30).results[0].text == "at last"
 
 
+def failure_of(backend: OpenAIBackend) -> HandlerError:
+    """Why a request has no answer."""
+    told = backend.generate([GenerateItem(prompt="p")]).result(timeout=30).results[0]
+    assert isinstance(told, Failed)
+    return as_error(told)
+
+
+def test_what_an_endpoint_charges_is_counted_and_rounded_up(
+    endpoint: FakeEndpoint, calls: ThreadPoolExecutor
+) -> None:
+    answer = completed("hello")
+    answer[1]["usage"] = {"prompt_tokens": 1001, "completion_tokens": 7}
+    endpoint.answers["/completions"] = lambda _: answer
+    prices = parse_prices(json.dumps({"openai:here#tiny": {"prompt": 0.15, "generated": 0.6}}))
+    backend = backend_at(endpoint, calls, prices["openai:here#tiny"])
+
+    usage = backend.generate([GenerateItem(prompt="p")]).result(timeout=30).usage
+
+    # 1001 x 0.15 + 7 x 0.6 millionths
+    assert usage.cost_micros == 155
+
+
+def test_prices_of_another_form_are_refused_with_the_form() -> None:
+    for text in ("[1]", '{"a": 3}', '{"a": {"prompt": -1}}', "{"):
+        with pytest.raises(InvalidInput, match="D8_MODEL_PRICES"):
+            parse_prices(text)
+
+
+@pytest.mark.parametrize(
+    ("grammar", "sent"),
+    [
+        (
+            Grammar(kind="json_schema", text='{"type": "object"}'),
+            {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "answer", "strict": True, "schema": {"type": "object"}},
+                }
+            },
+        ),
+        (Grammar(kind="regex", text="a+"), {"structured_outputs": {"regex": "a+"}}),
+        (Grammar(kind="choice", text='["a", "b"]'), {"structured_outputs": {"choice": ["a", "b"]}}),
+    ],
+)
+def test_grammars_are_asked_of_the_endpoint(
+    endpoint: FakeEndpoint, backend: OpenAIBackend, grammar: Grammar, sent: dict[str, object]
+) -> None:
+    endpoint.answers["/completions"] = lambda _: completed("{}")
+
+    backend.generate([GenerateItem(prompt="p", grammar=grammar)]).result(timeout=30)
+
+    assert sent.items() <= endpoint.asked[0][1].items()
+
+
 def test_trouble_that_stays_is_a_transient_failure(endpoint: FakeEndpoint, backend: OpenAIBackend) -> None:
     endpoint.answers["/completions"] = lambda _: (503, {"error": "busy"})
 
     with pytest.raises(TransientFailure, match=r"in 5 tries .*status 503"):
-        backend.generate([GenerateItem(prompt="p")]).result(timeout=30)
+        raise failure_of(backend)
 
 
 def test_a_refused_key_is_permanent_names_the_variable_and_never_shows_the_key(
@@ -191,7 +256,7 @@ def test_a_refused_key_is_permanent_names_the_variable_and_never_shows_the_key(
     endpoint.answers["/completions"] = lambda _: (401, {"error": f"bad key {KEY}"})
 
     with pytest.raises(PermanentFailure, match="D8_OPENAI_API_KEY") as failure:
-        backend.generate([GenerateItem(prompt="p")]).result(timeout=30)
+        raise failure_of(backend)
 
     assert KEY not in str(failure.value)
     assert endpoint.asked[0][2] == f"Bearer {KEY}"
@@ -203,4 +268,4 @@ def test_an_answer_of_another_form_is_a_permanent_failure(
     endpoint.answers["/completions"] = lambda _: (200, {"result": "hello"})
 
     with pytest.raises(PermanentFailure, match="not OpenAI's"):
-        backend.generate([GenerateItem(prompt="p")]).result(timeout=30)
+        raise failure_of(backend)

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from worker.models.causal import CPU_BUDGET, Budget, CausalModel
-from worker.models.sharing import try_sharing
-from worker.models.text import Text
+from worker.models.native.causal import CPU_BUDGET, Budget, CausalModel
+from worker.models.native.sharing import try_sharing
+from worker.models.native.text import Text
 
 VOCABULARY = 300
 CONTEXT_TOKENS = 512
@@ -33,7 +33,12 @@ class ByteTokenizer:
 
 
 def tiny_model(budget: Budget = CPU_BUDGET, **changes: Any) -> CausalModel:
-    """A model with grouped-query attention, seeded; ``changes`` go to its configuration."""
+    """A Llama with grouped-query attention, seeded; ``changes`` go to its configuration."""
+    return other_model(LlamaConfig, LlamaForCausalLM, budget, **changes)
+
+
+def other_model(config: type, kind: type, budget: Budget = CPU_BUDGET, **changes: Any) -> CausalModel:
+    """The same of any kind that transformers knows."""
     torch.manual_seed(7)
     torch.set_num_threads(1)  # too small to share out
     settings: dict[str, Any] = {
@@ -48,7 +53,7 @@ def tiny_model(budget: Budget = CPU_BUDGET, **changes: Any) -> CausalModel:
         "bos_token_id": 0,
         "eos_token_id": END,
     }
-    inner = LlamaForCausalLM(LlamaConfig(**{**settings, **changes}))
+    inner = kind(config(**{**settings, **changes}))
     inner.train(False)
     model = CausalModel(inner, Text(ByteTokenizer(), CONTEXT_TOKENS), dataclasses.replace(budget))
     with torch.inference_mode():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -13,13 +13,19 @@ from worker.models.wire import DescribeReply, EmbedReply, GenerateReply, ScoreRe
 class Backend(Protocol):
     """One model, ready to answer. Called from many threads at once.
 
-    The three working calls return at once with a future that ends in the reply, or in
-    ``PermanentFailure`` or ``TransientFailure``. Cancelling the future drops what has not begun.
+    The three working calls return at once with a future that ends in the reply, in which an item may
+    have failed, or in ``PermanentFailure`` or ``TransientFailure`` where all of it did. Cancelling the
+    future gives up what is not done.
     """
 
     def score(self, items: Sequence[ScoreItem]) -> Future[ScoreReply]: ...
 
-    def generate(self, items: Sequence[GenerateItem]) -> Future[GenerateReply]: ...
+    def generate(
+        self, items: Sequence[GenerateItem], listener: Callable[[int, str], None] | None = None
+    ) -> Future[GenerateReply]:
+        """``listener`` is called with an item's number and every further part of its text, from any
+        thread, before the future ends."""
+        ...
 
     def embed(self, texts: Sequence[str]) -> Future[EmbedReply]: ...
 

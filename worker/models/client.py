@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from tasks.errors import PermanentFailure, TransientFailure
 from tasks.record import Record
+from worker.models.outcomes import Failed, as_error
 from worker.models.protocol import Generated, GenerateItem, Scored, ScoreItem, Usage
-from worker.models.unix_http import exchange
+from worker.models.unix_http import exchange, stream_lines
 from worker.models.wire import (
     PERMANENT_STATUS,
     TRANSIENT_STATUS,
@@ -27,6 +28,7 @@ from worker.models.wire import (
     GenerateReply,
     GenerateRequest,
     Health,
+    Part,
     Refusal,
     ScoreReply,
     ScoreRequest,
@@ -34,6 +36,7 @@ from worker.models.wire import (
 
 Reply = TypeVar("Reply", bound=Record)
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 #: Items of one message: enough to fill batches, few enough that an answer is never far away.
 ITEMS_PER_MESSAGE = 256
@@ -93,16 +96,47 @@ class ModelClient:
         for part in split_items(items, _score_size):
             reply = self._post("/score", ScoreRequest(model=model, items=tuple(part)), ScoreReply)
             self._add(reply.usage)
-            results.extend(reply.results)
+            results.extend(_all_there(reply.results))
         return results
 
     def generate(self, model: str, items: Sequence[GenerateItem]) -> list[Generated]:
-        results: list[Generated] = []
+        return _all_there(self.generate_each(model, items))
+
+    def generate_each(self, model: str, items: Sequence[GenerateItem]) -> list[Generated | Failed]:
+        """As ``generate``, where an item that fails costs the others nothing."""
+        results: list[Generated | Failed] = []
         for part in split_items(items, lambda item: len(item.prompt)):
             reply = self._post("/generate", GenerateRequest(model=model, items=tuple(part)), GenerateReply)
             self._add(reply.usage)
             results.extend(reply.results)
         return results
+
+    def stream(self, model: str, item: GenerateItem) -> Iterator[str | Generated]:
+        """Parts of the text as they come, and the whole at last. Closing the iterator gives it up.
+
+        A server that goes away in the middle is a ``TransientFailure``: the parts that were seen cannot
+        be unsaid. Before the first part it is asked again, as any request is.
+        """
+        request = GenerateRequest(model=model, items=(item,), stream=True)
+        self.health()  # waits for a server
+        try:
+            for status, line in stream_lines(
+                self._socket_path, "/generate", request.model_dump_json(), timeout_s=self._timeout_s
+            ):
+                if status == 200 and "results" not in line:
+                    yield Part.model_validate(line).text
+                    continue
+                reply = _read("/generate", status, line, GenerateReply)
+                self._add(reply.usage)
+                yield from _all_there(reply.results)
+                return
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise TransientFailure(
+                f"the model server at {self._socket_path} went away in the middle of a text ({error!r}): ask again"
+            ) from error
+        raise TransientFailure(
+            f"the model server at {self._socket_path} ended a text without its end: ask again"
+        )
 
     def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         vectors: list[list[float]] = []
@@ -167,11 +201,7 @@ class ModelClient:
 
     def _add(self, usage: Usage) -> None:
         with self._usage_lock:
-            self._usage = Usage(
-                prompt_tokens=self._usage.prompt_tokens + usage.prompt_tokens,
-                generated_tokens=self._usage.generated_tokens + usage.generated_tokens,
-                seconds=self._usage.seconds + usage.seconds,
-            )
+            self._usage += usage
 
 
 def split_items(items: Sequence[Item], size: Callable[[Item], int]) -> Iterator[Sequence[Item]]:
@@ -188,15 +218,25 @@ def split_items(items: Sequence[Item], size: Callable[[Item], int]) -> Iterator[
         yield items[start:]
 
 
+def _all_there(results: Sequence[Result | Failed]) -> list[Result]:
+    """The results, or the first failure among them as an error."""
+    whole: list[Result] = []
+    for number, result in enumerate(results):
+        if isinstance(result, Failed):
+            error = as_error(result)
+            raise type(error)(f"item {number} of {len(results)}: {error}" if len(results) > 1 else str(error))
+        whole.append(result)
+    return whole
+
+
 def _score_size(item: ScoreItem) -> int:
     return len(item.prompt) + sum(len(choice) for choice in item.choices)
 
 
 def _read(path: str, status: int, answer: dict[str, Any], reply: type[Reply]) -> Reply:
-    if status == PERMANENT_STATUS:
-        raise PermanentFailure(Refusal.model_validate(answer).message)
-    if status == TRANSIENT_STATUS:
-        raise TransientFailure(Refusal.model_validate(answer).message)
+    if status in (PERMANENT_STATUS, TRANSIENT_STATUS):
+        told = Refusal.model_validate(answer)
+        raise as_error(Failed(outcome=told.outcome, transient=told.kind == "transient", message=told.message))
     try:
         return reply.model_validate(answer)
     except ValidationError as error:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
@@ -27,8 +28,14 @@ class FakeBackend:
         usage = Usage(prompt_tokens=sum(_count(item.prompt) for item in items))
         return _done(ScoreReply(results=tuple(_score(item) for item in items), usage=usage))
 
-    def generate(self, items: Sequence[GenerateItem]) -> Future[GenerateReply]:
+    def generate(
+        self, items: Sequence[GenerateItem], listener: Callable[[int, str], None] | None = None
+    ) -> Future[GenerateReply]:
         results = tuple(_generate(item) for item in items)
+        if listener is not None:
+            for number, result in enumerate(results):
+                for part in re.findall(r"\S+\s*", result.text):
+                    listener(number, part)
         usage = Usage(
             prompt_tokens=sum(_count(item.prompt) for item in items),
             generated_tokens=sum(result.tokens for result in results),

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,13 +16,14 @@ from tasks.errors import PermanentFailure
 from worker.models.artifacts import ModelFiles, find_files
 from worker.models.backend import Backend
 from worker.models.fake import FakeBackend
-from worker.models.openai_backend import OpenAIBackend
-from worker.models.openai_http import Endpoint
 from worker.models.reference import ModelReference, ReferenceKind, parse_reference
+from worker.models.remote.backend import OpenAIBackend
+from worker.models.remote.http import Endpoint
+from worker.models.remote.prices import FREE, Price
 from worker.models.stats import Counters
 
 if TYPE_CHECKING:
-    from worker.models.torch_runtime import TorchRuntime
+    from worker.models.native.runtime import TorchRuntime
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,8 @@ class RegistrySettings:
     memory_mib: int = 0
     #: Key for OpenAI-compatible endpoints; never logged.
     api_key: str = dataclasses.field(default="", repr=False)
+    #: Of models at endpoints, by reference; one that is not here costs nothing.
+    prices: Mapping[str, Price] = dataclasses.field(default_factory=dict)
 
 
 class Registry:
@@ -107,7 +111,8 @@ class Registry:
             return FakeBackend(), 0
         if reference.kind is ReferenceKind.OPENAI:
             endpoint = Endpoint(base_url=reference.target, api_key=self._settings.api_key)
-            return OpenAIBackend(reference, endpoint, self._calls, self._counters), 0
+            price = self._settings.prices.get(reference.text, FREE)
+            return OpenAIBackend(reference, endpoint, self._calls, self._counters, price), 0
         started_at_s = time.monotonic()
         # Before Torch is imported: a wrong path is told at once.
         local = None if reference.kind is ReferenceKind.HUB else find_files(reference)
@@ -121,7 +126,7 @@ class Registry:
 
     def _torch(self) -> TorchRuntime:
         if self._runtime is None:
-            from worker.models.torch_runtime import TorchRuntime
+            from worker.models.native.runtime import TorchRuntime
 
             self._runtime = TorchRuntime(
                 cache_folder=self._settings.cache_folder,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -13,13 +13,15 @@ from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from tasks.errors import HandlerError, PermanentFailure
 from tasks.record import Record
+from worker.models.outcomes import GivenUp, Outcome, Overloaded, outcome_of
 from worker.models.registry import Registry
 from worker.models.stats import Counters
+from worker.models.streaming import TextStream
 from worker.models.wire import (
     PERMANENT_STATUS,
     PROTOCOL,
@@ -37,6 +39,10 @@ from worker.models.wire import (
 Message = TypeVar("Message", bound=Record)
 Reply = TypeVar("Reply", bound=Record)
 Handler = Callable[[Request], Awaitable[Record]]
+
+
+#: Items that may wait or be computed at once; more are refused, and may come again.
+MAX_QUEUE_DEPTH = 50_000
 
 
 class Activity:
@@ -68,7 +74,7 @@ def make_app(registry: Registry, counters: Counters, activity: Activity) -> Star
         routes=[
             Route("/health", routes.answering(routes.health), methods=["GET"]),
             Route("/score", routes.answering(routes.score), methods=["POST"]),
-            Route("/generate", routes.answering(routes.generate), methods=["POST"]),
+            Route("/generate", routes.generate_or_stream, methods=["POST"]),
             Route("/embed", routes.answering(routes.embed), methods=["POST"]),
             Route("/chat_prompt", routes.answering(routes.chat_prompt), methods=["POST"]),
             Route("/describe", routes.answering(routes.describe), methods=["POST"]),
@@ -90,7 +96,6 @@ class _Routes:
                 try:
                     return _json(200, await handler(request))
                 except HandlerError as error:
-                    self._counters.add(failures=1)
                     return _refusal(error)
 
         return endpoint
@@ -107,13 +112,29 @@ class _Routes:
             lambda: self._registry.backend(message.model, "text").score(message.items),
         )
 
-    async def generate(self, request: Request) -> Record:
-        message = await _read(request, GenerateRequest)
+    async def _generate(self, request: Request, message: GenerateRequest) -> Record:
         return await self._work(
             request,
             len(message.items),
             lambda: self._registry.backend(message.model, "text").generate(message.items),
         )
+
+    async def generate_or_stream(self, request: Request) -> Response:
+        with self._activity.request():
+            try:
+                message = await _read(request, GenerateRequest)
+                if not message.stream:
+                    return _json(200, await self._generate(request, message))
+                stream = TextStream(message, self._registry)
+                await stream.begin()
+            except HandlerError as error:
+                return _refusal(error)
+        return StreamingResponse(self._lines(stream, len(message.items)), media_type="application/x-ndjson")
+
+    async def _lines(self, stream: TextStream, items: int) -> AsyncIterator[bytes]:
+        with self._activity.request(), taken_on(self._counters, items):
+            async for message in stream.messages():
+                yield message.model_dump_json().encode() + b"\n"
 
     async def embed(self, request: Request) -> Record:
         message = await _read(request, EmbedRequest)
@@ -135,21 +156,37 @@ class _Routes:
         return await run_in_threadpool(lambda: self._registry.backend(message.model, "text").describe())
 
     async def _work(self, request: Request, items: int, start: Callable[[], Future[Reply]]) -> Reply:
-        """Start work and await it; drop it when the client hangs up."""
-        self._counters.add(requests=1, queue_depth=items)
-        gone = asyncio.create_task(_disconnected(request))
-        try:
-            # Finding the backend may load a model, and starting cuts texts into tokens.
-            answer = asyncio.wrap_future(await run_in_threadpool(start))
-            both: set[asyncio.Future[Any]] = {answer, gone}
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done():
-                answer.cancel()
-                raise PermanentFailure("the client hung up before its request was answered")
-            return answer.result()
-        finally:
-            gone.cancel()
-            self._counters.add(queue_depth=-items)
+        """Start work and await it; give it up when the client hangs up."""
+        with taken_on(self._counters, items):
+            gone = asyncio.create_task(_disconnected(request))
+            try:
+                # Finding the backend may load a model, and starting cuts texts into tokens.
+                answer = asyncio.wrap_future(await run_in_threadpool(start))
+                both: set[asyncio.Future[Any]] = {answer, gone}
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                if not answer.done():
+                    answer.cancel()
+                    raise GivenUp("the client hung up before its request was answered")
+                return answer.result()
+            finally:
+                gone.cancel()
+
+
+@contextlib.contextmanager
+def taken_on(counters: Counters, items: int) -> Iterator[None]:
+    """Count items as under way, unless there are too many already."""
+    if counters.get("queue_depth") + items > MAX_QUEUE_DEPTH:
+        for _ in range(items):
+            counters.ended(Outcome.REJECTED, 0.0)
+        raise Overloaded(
+            f"more than {MAX_QUEUE_DEPTH} requests wait for this model server already: send fewer at once, "
+            "or give the fleet another machine"
+        )
+    counters.add(queue_depth=items)
+    try:
+        yield
+    finally:
+        counters.add(queue_depth=-items)
 
 
 async def _disconnected(request: Request) -> None:
@@ -174,5 +211,7 @@ def _json(status: int, message: Record) -> Response:
 
 def _refusal(error: HandlerError) -> Response:
     if isinstance(error, PermanentFailure):
-        return _json(PERMANENT_STATUS, Refusal(kind="permanent", message=str(error)))
-    return _json(TRANSIENT_STATUS, Refusal(kind="transient", message=str(error)))
+        refusal = Refusal(kind="permanent", message=str(error), outcome=outcome_of(error))
+        return _json(PERMANENT_STATUS, refusal)
+    refusal = Refusal(kind="transient", message=str(error), outcome=outcome_of(error))
+    return _json(TRANSIENT_STATUS, refusal)

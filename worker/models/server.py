@@ -26,6 +26,7 @@ import uvicorn
 from tasks.errors import D8Error, HandlerError, InvalidInput, Refused
 from worker.models.reference import DEFAULT_EMBEDDING_MODEL, DEFAULT_TEXT_MODEL, parse_reference
 from worker.models.registry import Registry, RegistrySettings
+from worker.models.remote.prices import parse_prices
 from worker.models.routes import Activity, make_app
 from worker.models.stats import Counters
 from worker.models.unix_http import MAX_SOCKET_PATH_BYTES
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 #: Environment variable with the key for OpenAI-compatible endpoints.
 API_KEY_VARIABLE = "D8_OPENAI_API_KEY"
+#: What the models there cost; see ``remote.prices``.
+PRICES_VARIABLE = "D8_MODEL_PRICES"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,6 +81,7 @@ def _serve(options: argparse.Namespace) -> None:
             threads=options.threads,
             memory_mib=options.model_memory_mib,
             api_key=os.environ.get(API_KEY_VARIABLE, ""),
+            prices=parse_prices(os.environ.get(PRICES_VARIABLE, "")),
         ),
         counters,
     )

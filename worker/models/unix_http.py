@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +45,21 @@ def exchange(
     if not isinstance(decoded, dict):
         raise http.client.HTTPException(f"{path} answered a {type(decoded).__name__}, not an object")
     return response.status, decoded
+
+
+def stream_lines(
+    socket_path: Path, path: str, body: str, *, timeout_s: float
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """POST ``body`` and yield (status, decoded JSON object) for every line of the answer as it comes.
+
+    Closing the iterator hangs up. Raises as ``exchange`` does.
+    """
+    connection = _UnixConnection(socket_path, timeout_s)
+    try:
+        connection.request("POST", path, body.encode(), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        while line := response.readline():
+            if line.strip():
+                yield response.status, dict(json.loads(line))
+    finally:
+        connection.close()

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from worker.models.chatml import is_chat, read_chat, write_chat
-from worker.models.openai_backend import echoed_logprobs, numbered_logprobs
+from worker.models.remote.backend import echoed_logprobs, numbered_logprobs
+from worker.models.remote.chatml import is_chat, read_chat, write_chat
 
 
 def answered(text: str, top: list[tuple[str, float]] | None = None) -> dict[str, Any]:

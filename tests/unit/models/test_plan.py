@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.models.plan import Group, Tokens, common_prefix, fill_batches, share_prefixes
+from worker.models.native.plan import Group, Tokens, common_prefix, fill_batches, share_prefixes
 
 # Few distinct tokens and long repetitions, so that prompts often share beginnings worth sharing.
 TOKENS = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 60)), min_size=1, max_size=4).map(

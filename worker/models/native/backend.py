@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from typing import TypeVar
 
-from tasks.errors import PermanentFailure
-from worker.models.causal import CausalModel
-from worker.models.decoding import DecodeQueue
-from worker.models.engine import Engine
+from tasks.errors import HandlerError
 from worker.models.jobs import Job, Unit, replied
-from worker.models.plain import PlainDecodeQueue
-from worker.models.protocol import Generated, GenerateItem, Scored, ScoreItem
-from worker.models.queues import EmbedQueue, ScoreQueue, Vector
-from worker.models.rows import GenerateTask
-from worker.models.scoring import ScoreTask
-from worker.models.sentence import SentenceModel
+from worker.models.native.causal import CausalModel
+from worker.models.native.decoding import DecodeQueue
+from worker.models.native.engine import Engine
+from worker.models.native.plain import PlainDecodeQueue
+from worker.models.native.queues import EmbedQueue, ScoreQueue, Vector
+from worker.models.native.rows import GenerateTask
+from worker.models.native.scoring import ScoreTask
+from worker.models.native.sentence import SentenceModel
+from worker.models.outcomes import Failed, Rejected, as_error
+from worker.models.protocol import Asked, Generated, GenerateItem, Scored, ScoreItem, Usage
 from worker.models.stats import Counters
 from worker.models.wire import DescribeReply, EmbedReply, GenerateReply, ScoreReply
+
+Item = TypeVar("Item", bound=Asked)
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
 class CausalBackend:
@@ -30,25 +36,26 @@ class CausalBackend:
         self._model = model
         self._description = description
         self._engine = engine
+        self._counters = counters
         self._scoring = ScoreQueue(model, counters)
         self._decoding = DecodeQueue(model, counters) if model.shares else PlainDecodeQueue(model, counters)
 
     def score(self, items: Sequence[ScoreItem]) -> Future[ScoreReply]:
-        tasks = [self._score_task(number, item) for number, item in enumerate(items)]
-        job: Job[Scored] = Job(len(tasks))
-        units = [Unit(job, index, task) for index, task in enumerate(tasks)]
+        job: Job[Scored] = Job(len(items), self._counters)
+        units = _units(job, items, self._score_task)
         self._engine.submit(self._scoring, lambda: self._scoring.add(units))
         return replied(job, lambda results, usage: ScoreReply(results=tuple(results), usage=usage))
 
-    def generate(self, items: Sequence[GenerateItem]) -> Future[GenerateReply]:
-        tasks = [self._generate_task(number, item) for number, item in enumerate(items)]
-        job: Job[Generated] = Job(len(tasks))
-        units = [Unit(job, index, task) for index, task in enumerate(tasks)]
+    def generate(
+        self, items: Sequence[GenerateItem], listener: Callable[[int, str], None] | None = None
+    ) -> Future[GenerateReply]:
+        job: Job[Generated] = Job(len(items), self._counters, listener)
+        units = _units(job, items, self._generate_task)
         self._engine.submit(self._decoding, lambda: self._decoding.add(units))
         return replied(job, lambda results, usage: GenerateReply(results=tuple(results), usage=usage))
 
     def embed(self, texts: Sequence[str]) -> Future[EmbedReply]:
-        raise PermanentFailure(
+        raise Rejected(
             f"{self._description.model} generates text and embeds none: name a sentence embedding model, "
             "for example embedded:minilm"
         )
@@ -76,6 +83,10 @@ class CausalBackend:
         self._model.text.check_length(
             len(prompt) + 1, f"item {number} to generate (with its first new token)"
         )
+        if item.grammar.kind != "none":
+            self._model.grammars.begin(
+                item.grammar
+            )  # what is wrong with it is told before anything is computed
         return GenerateTask(prompt, item)
 
 
@@ -88,21 +99,24 @@ class SentenceBackend:
         self._model = model
         self._description = description
         self._engine = engine
+        self._counters = counters
         self._embedding = EmbedQueue(model, counters)
         self._lock = threading.Lock()
 
     def embed(self, texts: Sequence[str]) -> Future[EmbedReply]:
         with self._lock:
             rows = self._model.tokens(texts)
-        job: Job[Vector] = Job(len(rows))
+        job: Job[Vector] = Job(len(rows), self._counters)
         units = [Unit(job, index, tokens) for index, tokens in enumerate(rows)]
         self._engine.submit(self._embedding, lambda: self._embedding.add(units))
-        return replied(job, lambda results, usage: EmbedReply(vectors=tuple(results), usage=usage))
+        return replied(job, _embed_reply)
 
     def score(self, items: Sequence[ScoreItem]) -> Future[ScoreReply]:
         raise self._refusal("score choices")
 
-    def generate(self, items: Sequence[GenerateItem]) -> Future[GenerateReply]:
+    def generate(
+        self, items: Sequence[GenerateItem], listener: Callable[[int, str], None] | None = None
+    ) -> Future[GenerateReply]:
         raise self._refusal("generate text")
 
     def chat_prompt(self, messages: Sequence[tuple[str, str]]) -> str:
@@ -115,8 +129,31 @@ class SentenceBackend:
     def prefix_cache_bytes(self) -> int:
         return 0
 
-    def _refusal(self, wish: str) -> PermanentFailure:
-        return PermanentFailure(
+    def _refusal(self, wish: str) -> Rejected:
+        return Rejected(
             f"{self._description.model} embeds sentences and cannot {wish}: name a causal language model, "
             "for example embedded:smollm2"
         )
+
+
+def _units(
+    job: Job[Result], items: Sequence[Item], make: Callable[[int, Item], Task]
+) -> list[Unit[Task, Result]]:
+    """A unit for every item that can be begun; the others are rejected, each for itself."""
+    units = []
+    for number, item in enumerate(items):
+        try:
+            units.append(Unit(job, number, make(number, item), item))
+        except HandlerError as error:
+            told = error if isinstance(error, Rejected) else Rejected(str(error))
+            job.reject(number, told)
+    return units
+
+
+def _embed_reply(results: Sequence[Vector | Failed], usage: Usage) -> EmbedReply:
+    vectors = []
+    for result in results:
+        if isinstance(result, Failed):
+            raise as_error(result)
+        vectors.append(result)
+    return EmbedReply(vectors=tuple(vectors), usage=usage)

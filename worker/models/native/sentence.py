@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from worker.models.plan import Tokens
+from worker.models.native.plan import Tokens
 
 
 class SentenceModel:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 import random
 
-from worker.models.causal import CausalModel
 from worker.models.jobs import Unit
-from worker.models.plan import Tokens
+from worker.models.native.causal import CausalModel
+from worker.models.native.grammar import Matcher
+from worker.models.native.plan import Tokens
+from worker.models.native.sampling import Draw
 from worker.models.protocol import Generated, GenerateItem
-from worker.models.sampling import Draw
+
+#: Decodes to what a character that is not whole yet looks like.
+_UNFINISHED = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +34,10 @@ class Row:
         self._item = task.item
         self._model = model
         self._random = random.Random(task.item.seed)
+        self._longest_stop = max((len(stop.encode()) for stop in task.item.stop), default=0)
+        self.matcher: Matcher | None = None
+        if task.item.grammar.kind != "none":
+            self.matcher = model.grammars.begin(task.item.grammar)
 
     @property
     def held_tokens(self) -> int:
@@ -42,25 +50,39 @@ class Row:
 
     def take(self, token: int) -> Generated | None:
         """Add a token; the result once this was the last."""
-        if token in self._model.ends:
+        if token in self._model.ends and not self._item.ignore_end:
             return self._result("stop")
         self.tokens.append(token)
-        if self._item.stop and self._stopped():
+        if self._longest_stop and self._stopped():
             return self._result("stop")
-        return self._result("length") if len(self.tokens) >= self.limit else None
+        if self.matcher is not None and self.matcher.take(token):
+            return self._result("stop")
+        if len(self.tokens) >= self.limit:
+            return self._result("length")
+        if self.unit.streams:
+            self.unit.tell(self._sure())
+        return None
 
     def _stopped(self) -> bool:
         # A token may end inside a stop string or a character, never span less than nothing: so many
         # last tokens surely hold any stop string that this token completed.
-        longest = max(len(stop.encode()) for stop in self._item.stop)
-        recent = self._model.text.decode(self.tokens[-(longest + 8) :])
+        recent = self._model.text.decode(self.tokens[-(self._longest_stop + 8) :])
         return any(stop in recent for stop in self._item.stop if stop)
+
+    def _sure(self) -> str:
+        """The text so far without an end that may still change: half a character, the beginning of a stop."""
+        text = self._model.text.decode(self.tokens).rstrip(_UNFINISHED)
+        held = 0
+        for stop in self._item.stop:
+            begun = (size for size in range(min(len(stop), len(text)), 0, -1) if text.endswith(stop[:size]))
+            held = max(held, next(begun, 0))
+        return text[: len(text) - held]
 
     def _result(self, finish: str) -> Generated:
         text = self._model.text.decode(self.tokens)
         cuts = [text.index(stop) for stop in self._item.stop if stop and stop in text]
-        return Generated(
-            text=text[: min(cuts)] if cuts else text,
-            tokens=len(self.tokens),
-            finish="stop" if cuts else finish,
-        )
+        if cuts:
+            text, finish = text[: min(cuts)], "stop"
+        if self.unit.streams:
+            self.unit.tell(text)
+        return Generated(text=text, tokens=len(self.tokens), finish=finish)

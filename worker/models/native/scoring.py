@@ -13,9 +13,10 @@ from collections.abc import Sequence
 
 import torch
 
-from worker.models.causal import CausalModel
-from worker.models.kv import KeyValues, PastTokens
-from worker.models.plan import Tokens
+from worker.models.native.causal import CausalModel
+from worker.models.native.kv import KeyValues
+from worker.models.native.passes import Window
+from worker.models.native.plan import Tokens
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,35 +63,45 @@ def lay_out(task: ScoreTask, prefix_tokens: int) -> _Row:
 
 
 def score_batch(
-    model: CausalModel, past: KeyValues, tasks: Sequence[ScoreTask]
+    model: CausalModel, pasts: Sequence[KeyValues], tasks: Sequence[ScoreTask]
 ) -> tuple[list[tuple[float, ...]], int]:
     """Sums of log-probabilities (nats) per task and choice, and the padding tokens computed.
 
-    ``past`` holds the first ``past.tokens`` tokens of every task's prompt.
+    ``pasts`` holds, for every task, the beginning of its prompt, without the prompt's last token.
     """
-    rows = [lay_out(task, past.tokens) for task in tasks]
+    known = [past.tokens for past in pasts]
+    rows = [lay_out(task, have) for task, have in zip(tasks, known, strict=True)]
     width = max(len(row.tokens) for row in rows)
     tokens = model.integers([row.tokens + [0] * (width - len(row.tokens)) for row in rows])
     segments = model.integers([row.segments + [-1] * (width - len(row.tokens)) for row in rows])
     positions = model.integers([row.positions + [0] * (width - len(row.tokens)) for row in rows])
-    # A lone prompt is worth keeping: what comes next often begins like it.
-    holder = PastTokens(past, keep=len(tasks) == 1)
-    hidden = model.forward(tokens, positions, _visible(segments, positions, past.tokens), holder)
-    if len(tasks) == 1:
-        prompt = tasks[0].prompt
-        model.prefixes.keep(prompt, holder.collected.first(len(prompt)).copied())
+    with model.borrowed_slots() as slots:
+        slots.add(pasts, width)
+        window = Window(slots, 0, width, _visible(segments, positions, slots.own))
+        hidden = model.forward(tokens, positions, window)
+        if len(tasks) == 1:
+            # A lone prompt is worth keeping: what comes next often begins like it.
+            slots.grow([len(tasks[0].prompt) - known[0]])
+            model.prefixes.keep(tasks[0].prompt, slots.row(0))
     padding = sum(width - len(row.tokens) for row in rows)
     return _sums(model, hidden, rows, tasks), padding
 
 
-def _visible(segments: torch.Tensor, positions: torch.Tensor, past_tokens: int) -> torch.Tensor:
-    """(rows, columns, past + columns): the past, the prompt so far, and one's own choice so far."""
+def _visible(segments: torch.Tensor, positions: torch.Tensor, owned: Sequence[int]) -> torch.Tensor:
+    """(rows, columns, own tokens): what came before, the prompt so far, and one's own choice so far.
+
+    A row's new tokens lie behind what it has of its own.
+    """
+    rows, columns = segments.shape
     own = segments[:, None, :] == segments[:, :, None]
     prompt = segments[:, None, :] == 0
     earlier = positions[:, None, :] <= positions[:, :, None]
     new = (own | prompt) & earlier
-    before = new.new_ones((*new.shape[:2], past_tokens))
-    return torch.cat([before, new], dim=2)
+    visible = new.new_zeros((rows, columns, max(owned) + columns))
+    for row, have in enumerate(owned):
+        visible[row, :, :have] = True
+        visible[row, :, have : have + columns] = new[row]
+    return visible
 
 
 def _sums(

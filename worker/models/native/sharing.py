@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 
-from worker.models import attention
-from worker.models.causal import CausalModel
-from worker.models.plain import plain_score
-from worker.models.scoring import ScoreTask, score_batch
+from worker.models.native import attention
+from worker.models.native.causal import CausalModel
+from worker.models.native.decoder import LLAMA_SHAPED, LlamaDecoder, TransformersDecoder
+from worker.models.native.plain import plain_score
+from worker.models.native.scoring import ScoreTask, score_batch
 
 log = logging.getLogger(__name__)
 
@@ -21,18 +22,28 @@ _ROUNDED_TOLERANCE = 1.0
 
 
 def try_sharing(model: CausalModel) -> None:
-    """Let the model share prefixes if its layers allow it and it proves right on a small example."""
+    """Let the model share prefixes if its layers allow it and it proves right on a small example.
+
+    The faster decoder is tried first.
+    """
     if not attends_to_all(model.model.config.get_text_config()):
         return
     tasks = _example(model)
     expected = [plain_score(model, task.prompt, task.choices) for task in tasks]
     own_attention = model.model.config._attn_implementation  # noqa: SLF001 - transformers has no public name
-    model.model.set_attn_implementation(attention.NAME)
-    error = _difference(model, tasks, expected)
-    model.shares = error <= _TOLERANCE.get(model.dtype, _ROUNDED_TOLERANCE)
-    if not model.shares:
-        log.warning("model_shares_no_prefixes type=%s error=%.3g", model.model.config.model_type, error)
-        model.model.set_attn_implementation(own_attention)
+    for make in _decoders(model):
+        error = _difference(model, make, tasks, expected)
+        if error <= _TOLERANCE.get(model.dtype, _ROUNDED_TOLERANCE):
+            model.shares = True
+            return
+        kind = model.model.config.model_type
+        log.warning("model_decoder_refused type=%s decoder=%s error=%.3g", kind, make.__name__, error)
+    model.model.set_attn_implementation(own_attention)
+
+
+def _decoders(model: CausalModel) -> list[type[LlamaDecoder | TransformersDecoder]]:
+    llama = model.model.config.get_text_config().model_type in LLAMA_SHAPED
+    return [LlamaDecoder, TransformersDecoder] if llama else [TransformersDecoder]
 
 
 def attends_to_all(config: Any) -> bool:
@@ -53,11 +64,19 @@ def _example(model: CausalModel) -> list[ScoreTask]:
     ]
 
 
-def _difference(model: CausalModel, tasks: list[ScoreTask], expected: list[tuple[float, ...]]) -> float:
+def _difference(
+    model: CausalModel,
+    make: type[LlamaDecoder | TransformersDecoder],
+    tasks: list[ScoreTask],
+    expected: list[tuple[float, ...]],
+) -> float:
     """Largest difference in nats; infinite where the model does not run like this at all."""
     try:
-        past, _ = model.prefix(tasks[0].prompt[:5])
-        found, _ = score_batch(model, past, tasks)
+        if make is TransformersDecoder:
+            model.model.set_attn_implementation(attention.NAME)
+        model.decoder = make(model.model.get_decoder())
+        pasts, _ = model.compute_prefixes([tasks[0].prompt[:5], tasks[1].prompt[:3]])
+        found, _ = score_batch(model, pasts, tasks)
     except (AttributeError, IndexError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         log.warning("model_cannot_share_prefixes error=%r", error)
         return math.inf

@@ -17,10 +17,11 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, GgufCon
 
 from tasks.errors import PermanentFailure
 from worker.models.artifacts import ModelFiles, folder_files, is_causal
-from worker.models.causal import CPU_BUDGET, GPU_BUDGET, CausalModel
-from worker.models.sentence import SentenceModel
-from worker.models.sharing import try_sharing
-from worker.models.text import Text
+from worker.models.native.causal import CPU_BUDGET, GPU_BUDGET, CausalModel
+from worker.models.native.decoder import LlamaDecoder
+from worker.models.native.sentence import SentenceModel
+from worker.models.native.sharing import try_sharing
+from worker.models.native.text import Text
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,8 @@ def load_causal(folder: Path, placement: Placement) -> CausalModel:
     causal = CausalModel(_placed(model, placement), Text(tokenizer, context_tokens), budget)
     with torch.inference_mode():
         try_sharing(causal)
+    if isinstance(causal.decoder, LlamaDecoder):
+        causal.release_layers()
     return causal
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tasks.errors import PermanentFailure
-from worker.models.plan import Tokens
+from worker.models.native.plan import Tokens
 
 #: So much of a prompt's end decides how a continuation is cut into tokens.
 _ANCHOR_CHARACTERS = 16
@@ -23,7 +23,7 @@ class Text:
     """
 
     def __init__(self, tokenizer: Any, context_tokens: int) -> None:
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self._lock = threading.Lock()
         self.context_tokens = context_tokens
         self._continuation = functools.lru_cache(maxsize=65_536)(self._cut_continuation)
@@ -31,12 +31,12 @@ class Text:
     def prompt(self, text: str) -> Tokens:
         """Tokens of a prompt, begun as the model was trained (with its BOS token, if it has one, once)."""
         tokens = self._encode(text, special=True)
-        start = self._tokenizer.bos_token_id
+        start = self.tokenizer.bos_token_id
         if start is not None and tokens[:2] == (start, start):
             tokens = tokens[1:]
         if tokens:
             return tokens
-        opening = start if start is not None else self._tokenizer.eos_token_id
+        opening = start if start is not None else self.tokenizer.eos_token_id
         if opening is None:
             raise PermanentFailure("the prompt is empty and this model has no token that begins a text")
         return (int(opening),)
@@ -50,11 +50,11 @@ class Text:
 
     def decode(self, tokens: Sequence[int]) -> str:
         with self._lock:
-            return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
+            return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
 
     def chat_prompt(self, messages: Sequence[tuple[str, str]]) -> str:
         """The model's chat template over (role, text) pairs, ready for the assistant's turn."""
-        if not self._tokenizer.chat_template:
+        if not self.tokenizer.chat_template:
             raise PermanentFailure(
                 "this model has no chat template: use an instruction-tuned model, or write the prompt whole"
             )
@@ -62,7 +62,7 @@ class Text:
         with self._lock:
             try:
                 return str(
-                    self._tokenizer.apply_chat_template(pairs, tokenize=False, add_generation_prompt=True)
+                    self.tokenizer.apply_chat_template(pairs, tokenize=False, add_generation_prompt=True)
                 )
             except Exception as error:
                 raise PermanentFailure(
@@ -80,12 +80,12 @@ class Text:
 
     def ends(self) -> frozenset[int]:
         """Tokens that end a text by the tokenizer's own account."""
-        end = self._tokenizer.eos_token_id
+        end = self.tokenizer.eos_token_id
         return frozenset() if end is None else frozenset([int(end)])
 
     def _encode(self, text: str, *, special: bool) -> Tokens:
         with self._lock:
-            return tuple(self._tokenizer(text, add_special_tokens=special)["input_ids"])
+            return tuple(self.tokenizer(text, add_special_tokens=special)["input_ids"])
 
     def _cut_continuation(self, anchor: str, choice: str) -> Tokens:
         before = self._encode(anchor, special=False)

@@ -9,12 +9,12 @@ import psutil
 import torch
 from transformers.utils import logging as transformers_logging
 
-from worker.models import load
 from worker.models.artifacts import ModelFiles
-from worker.models.causal import CausalModel
-from worker.models.engine import Engine
+from worker.models.native import load
+from worker.models.native.backend import CausalBackend, SentenceBackend
+from worker.models.native.causal import CausalModel
+from worker.models.native.engine import Engine
 from worker.models.stats import Counters
-from worker.models.torch_backend import CausalBackend, SentenceBackend
 from worker.models.wire import DescribeReply
 
 #: A GGUF file's weights, de-quantized to 16 bits, take up so many times the file at most: 16 bits
@@ -46,7 +46,11 @@ class TorchRuntime:
 
     def open(self, reference: str, files: ModelFiles) -> CausalBackend | SentenceBackend:
         """Load the model and put it behind a backend."""
-        model = load.load(load.ready_folder(files, self._cache_folder), self._placement)
+        folder = load.ready_folder(files, self._cache_folder)
+        if self._placement.device.type == "cpu":
+            model = self.engine.call(lambda: load.load(folder, self._placement))
+        else:
+            model = load.load(folder, self._placement)  # the others go on meanwhile
         description = DescribeReply(
             model=reference,
             sha256=files.sha256,

@@ -16,6 +16,7 @@ Choices are scored in the best way that the endpoint offers:
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import time
@@ -24,11 +25,13 @@ from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
 from tasks.errors import HandlerError, PermanentFailure
-from worker.models.chatml import is_chat, read_chat, write_chat
-from worker.models.jobs import Job, replied, to_failure
-from worker.models.openai_http import Endpoint, NotOffered
-from worker.models.protocol import Generated, GenerateItem, Scored, ScoreItem, Usage
+from worker.models.jobs import Job, Unit, replied, to_failure
+from worker.models.outcomes import Failed, as_error
+from worker.models.protocol import Asked, Generated, GenerateItem, Grammar, Scored, ScoreItem, Usage
 from worker.models.reference import ModelReference
+from worker.models.remote.chatml import is_chat, read_chat, write_chat
+from worker.models.remote.http import Endpoint, NotOffered
+from worker.models.remote.prices import FREE, Price
 from worker.models.stats import Counters
 from worker.models.wire import DescribeReply, EmbedReply, GenerateReply, ScoreReply
 
@@ -49,33 +52,37 @@ class OpenAIBackend:
         reference: of kind OPENAI.
         endpoint: where to call, with the key.
         calls: threads in which calls wait.
+        price: what it charges.
     """
 
     def __init__(
-        self, reference: ModelReference, endpoint: Endpoint, calls: Executor, counters: Counters
+        self,
+        reference: ModelReference,
+        endpoint: Endpoint,
+        calls: Executor,
+        counters: Counters,
+        price: Price = FREE,
     ) -> None:
         self._reference = reference
         self._endpoint = endpoint
         self._calls = calls
         self._counters = counters
+        self._price = price
 
     def score(self, items: Sequence[ScoreItem]) -> Future[ScoreReply]:
-        job = self._start(items, self._score)
+        job = self._start(items, self._score, items)
         return replied(job, lambda results, usage: ScoreReply(results=tuple(results), usage=usage))
 
-    def generate(self, items: Sequence[GenerateItem]) -> Future[GenerateReply]:
-        job = self._start(items, self._generate)
+    def generate(
+        self, items: Sequence[GenerateItem], listener: Callable[[int, str], None] | None = None
+    ) -> Future[GenerateReply]:
+        """The endpoint's answers come whole: a listener hears each at once."""
+        job = self._start(items, self._generate, items, listener)
         return replied(job, lambda results, usage: GenerateReply(results=tuple(results), usage=usage))
 
     def embed(self, texts: Sequence[str]) -> Future[EmbedReply]:
         parts = [texts[at : at + _TEXTS_PER_CALL] for at in range(0, len(texts), _TEXTS_PER_CALL)]
-        job = self._start(parts, self._embed)
-        return replied(
-            job,
-            lambda results, usage: EmbedReply(
-                vectors=tuple(vector for part in results for vector in part), usage=usage
-            ),
-        )
+        return replied(self._start(parts, self._embed), _embed_reply)
 
     def chat_prompt(self, messages: Sequence[tuple[str, str]]) -> str:
         return write_chat(messages)
@@ -90,27 +97,36 @@ class OpenAIBackend:
     def prefix_cache_bytes(self) -> int:
         return 0
 
-    def _start(self, tasks: Sequence[Task], call: Callable[[Task], tuple[Result, Usage]]) -> Job[Result]:
-        job: Job[Result] = Job(len(tasks))
+    def _start(
+        self,
+        tasks: Sequence[Task],
+        call: Callable[[Task], tuple[Result, Usage]],
+        asked: Sequence[Asked] = (),
+        listener: Callable[[int, str], None] | None = None,
+    ) -> Job[Result]:
+        job: Job[Result] = Job(len(tasks), self._counters, listener)
 
-        def run(index: int, task: Task) -> None:
-            if job.over:
+        def run(unit: Unit[Task, Result]) -> None:
+            if unit.dropped:
                 return
             started_at_s = time.perf_counter()
             try:
-                result, usage = call(task)
+                result, usage = call(unit.task)
             except HandlerError as error:
-                job.fail(error)
+                unit.fail(error)
                 return
             except (KeyError, IndexError, TypeError, ValueError) as error:
-                job.fail(self._strange(error))
+                unit.fail(self._strange(error))
                 return
-            elapsed_s = time.perf_counter() - started_at_s
+            unit.charge(time.perf_counter() - started_at_s)
             self._counters.add(prompt_tokens=usage.prompt_tokens, generated_tokens=usage.generated_tokens)
-            job.finish(index, result, usage.model_copy(update={"seconds": elapsed_s}))
+            if isinstance(result, Generated):
+                unit.tell(result.text)
+            unit.end(result, usage.model_copy(update={"cost_micros": self._price.micros(usage)}))
 
-        for index, task in enumerate(tasks):
-            self._calls.submit(run, index, task)
+        units = [Unit(job, index, task, asked[index] if asked else None) for index, task in enumerate(tasks)]
+        for unit in sorted(units, key=lambda unit: unit.order):
+            self._calls.submit(run, unit)
         return job
 
     def _strange(self, error: Exception) -> HandlerError:
@@ -133,6 +149,8 @@ class OpenAIBackend:
             settings["stop"] = list(item.stop)
         if item.top_k:
             settings["top_k"] = item.top_k
+        if item.grammar.kind != "none":
+            settings.update(_held_to(item.grammar))
         answer, text = self._complete(item.prompt, settings)
         usage = _usage(answer)
         finish = "length" if answer["choices"][0].get("finish_reason") == "length" else "stop"
@@ -171,7 +189,7 @@ class OpenAIBackend:
                 return None
             sums.append(sum(found))
             counts.append(len(found))
-            usage = _added(usage, _usage(answer))
+            usage += _usage(answer)
         return Scored(logprobs=tuple(sums), tokens=tuple(counts)), usage
 
     def _ask(self, item: ScoreItem) -> tuple[Scored, Usage]:
@@ -196,6 +214,16 @@ class OpenAIBackend:
         if len(rows) != len(texts):
             raise ValueError(f"{len(rows)} embeddings for {len(texts)} texts")
         return [_unit_length(row["embedding"]) for row in rows], _usage(answer)
+
+
+def _held_to(grammar: Grammar) -> dict[str, Any]:
+    """OpenAI's own parameter for a schema, vLLM's for the others."""
+    if grammar.kind == "json_schema":
+        schema = {"name": "answer", "strict": True, "schema": json.loads(grammar.text)}
+        return {"response_format": {"type": "json_schema", "json_schema": schema}}
+    if grammar.kind == "regex":
+        return {"structured_outputs": {"regex": grammar.text}}
+    return {"structured_outputs": {"choice": json.loads(grammar.text)}}
 
 
 def echoed_logprobs(answer: dict[str, Any], start: int, stop: int) -> list[float]:
@@ -235,12 +263,13 @@ def _usage(answer: dict[str, Any]) -> Usage:
     )
 
 
-def _added(first: Usage, second: Usage) -> Usage:
-    return Usage(
-        prompt_tokens=first.prompt_tokens + second.prompt_tokens,
-        generated_tokens=first.generated_tokens + second.generated_tokens,
-        seconds=first.seconds + second.seconds,
-    )
+def _embed_reply(results: Sequence[list[tuple[float, ...]] | Failed], usage: Usage) -> EmbedReply:
+    vectors: list[tuple[float, ...]] = []
+    for part in results:
+        if isinstance(part, Failed):
+            raise as_error(part)
+        vectors.extend(part)
+    return EmbedReply(vectors=tuple(vectors), usage=usage)
 
 
 def _unit_length(vector: Sequence[float]) -> tuple[float, ...]:

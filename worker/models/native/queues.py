@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from worker.models.causal import CausalModel
 from worker.models.jobs import Unit, run_isolated
-from worker.models.kv import KeyValues
-from worker.models.plain import plain_score
-from worker.models.plan import Group, Tokens, fill_batches, share_prefixes
+from worker.models.native.causal import CausalModel
+from worker.models.native.plain import plain_score
+from worker.models.native.plan import Group, Tokens, fill_batches, share_prefixes
+from worker.models.native.scoring import ScoreTask, score_batch
+from worker.models.native.sentence import SentenceModel
 from worker.models.protocol import Scored
-from worker.models.scoring import ScoreTask, score_batch
-from worker.models.sentence import SentenceModel
 from worker.models.stats import Counters
 
 Vector = tuple[float, ...]
@@ -42,68 +41,85 @@ class ScoreQueue:
     def __init__(self, model: CausalModel, counters: Counters) -> None:
         self._model = model
         self._counters = counters
-        #: (tokens of the shared prefix, units) in the order they will run.
-        self._batches: deque[tuple[int, list[ScoreUnit]]] = deque()
+        #: Units with the tokens of their shared prefixes, in the order they will run.
+        self._batches: deque[list[tuple[int, ScoreUnit]]] = deque()
         self._arrived: list[ScoreUnit] = []
+        self._arrivals = 0
 
     @property
     def busy(self) -> bool:
         return bool(self._batches or self._arrived)
 
     def add(self, units: Sequence[ScoreUnit]) -> None:
+        for unit in units:
+            self._arrivals += 1
+            unit.arrival = self._arrivals
         self._arrived.extend(units)
 
     def turn(self) -> None:
         if self._arrived:
             self._plan()
-        prefix_tokens, batch = self._batches.popleft()
-        alive = [unit for unit in batch if not unit.dropped]
+        batch = self._batches.popleft()
+        prefixes = {id(unit): tokens for tokens, unit in batch}
+        alive = [unit for _, unit in batch if not unit.dropped]
         if alive:
-            run_isolated(alive, lambda units: self._compute(prefix_tokens, units), self._model.prefixes.clear)
+            run_isolated(alive, lambda units: self._compute(prefixes, units), self._model.free_memory)
 
     def _plan(self) -> None:
-        waiting = [unit for _, batch in self._batches for unit in batch] + self._arrived
+        waiting = [unit for batch in self._batches for _, unit in batch] + self._arrived
+        waiting = sorted((unit for unit in waiting if not unit.dropped), key=lambda unit: unit.order)
         self._arrived = []
-        self._batches.clear()
-        prompts = [unit.task.prompt for unit in waiting]
-        ranked: list[tuple[int, int, list[ScoreUnit]]] = []
-        for group in self._groups(prompts):
-            members = [waiting[index] for index in group.members]
-            costs = [unit.task.tokens - group.prefix_tokens for unit in members]
-            rows = max(1, min(self._model.budget.rows, self._rows_held(group.prefix_tokens)))
-            for batch in fill_batches(costs, self._model.budget.new_tokens, rows):
-                oldest = min(group.members[index] for index in batch)
-                ranked.append((oldest, group.prefix_tokens, [members[index] for index in batch]))
-        ranked.sort(key=lambda batch: batch[0])
-        self._batches.extend((prefix_tokens, units) for _, prefix_tokens, units in ranked)
+        prefix_of = {
+            index: group.prefix_tokens
+            for group in self._groups([unit.task.prompt for unit in waiting])
+            for index in group.members
+        }
+        # Those that share lie side by side, so that a prefix serves one batch after the other.
+        members = list(prefix_of)
+        costs = [waiting[index].task.tokens - prefix_of[index] for index in members]
+        held = [waiting[index].task.tokens for index in members]
+        ranked = []
+        for batch in fill_batches(costs, self._model.budget.new_tokens, self._model.budget.rows):
+            for part in self._held(batch, held):
+                chosen = sorted(members[number] for number in part)
+                ranked.append([(prefix_of[index], waiting[index]) for index in chosen])
+        ranked.sort(key=lambda batch: min(unit.order for _, unit in batch))
+        self._batches = deque(ranked)
 
-    def _score(self, past: KeyValues, tasks: Sequence[ScoreTask]) -> tuple[list[tuple[float, ...]], int]:
-        if self._model.shares:
-            return score_batch(self._model, past, tasks)
-        return [plain_score(self._model, task.prompt, task.choices) for task in tasks], 0
+    def _held(self, batch: Sequence[int], held: Sequence[int]) -> Iterator[Sequence[int]]:
+        """``batch`` in parts whose keys and values, prefixes included, fit into memory."""
+        longest = max(held[number] for number in batch)
+        rows = max(1, self._model.budget.held_tokens // max(1, longest))
+        return (batch[at : at + rows] for at in range(0, len(batch), rows))
 
     def _groups(self, prompts: Sequence[Tokens]) -> list[Group]:
         if self._model.shares:
             return share_prefixes(prompts, self._model.prefixes.prefixes())
         return [Group(0, tuple(range(len(prompts))))]
 
-    def _rows_held(self, prefix_tokens: int) -> int:
-        return self._model.budget.held_tokens // max(1, prefix_tokens)
-
-    def _compute(self, prefix_tokens: int, units: Sequence[ScoreUnit]) -> None:
+    def _compute(self, prefixes: Mapping[int, int], units: Sequence[ScoreUnit]) -> None:
         started_at_s = time.perf_counter()
-        past, computed = self._model.prefix(units[0].task.prompt[:prefix_tokens])
-        results, padding = self._score(past, [unit.task for unit in units])
+        tasks = [unit.task for unit in units]
+        wanted = [task.prompt[: prefixes[id(unit)]] for unit, task in zip(units, tasks, strict=True)]
+        computed = misses = padding = 0
+        if self._model.shares:
+            different = list(dict.fromkeys(wanted))
+            misses = sum(1 for tokens in different if self._model.missing(tokens))
+            found, computed = self._model.compute_prefixes(different)
+            pasts = dict(zip(different, found, strict=True))
+            results, padding = score_batch(self._model, [pasts[tokens] for tokens in wanted], tasks)
+        else:
+            different = []
+            results = [plain_score(self._model, task.prompt, task.choices) for task in tasks]
         elapsed_s = time.perf_counter() - started_at_s
-        prompt_tokens = sum(unit.task.tokens for unit in units)
-        hit = prefix_tokens > 0 and computed == 0
+        prompt_tokens = sum(task.tokens for task in tasks)
         self._counters.add(
             busy_s=elapsed_s,
             prompt_tokens=prompt_tokens,
-            computed_tokens=computed + prompt_tokens - prefix_tokens * len(units),
+            computed_tokens=computed + prompt_tokens - sum(len(tokens) for tokens in wanted),
             padding_tokens=padding,
-            prefix_hits=int(hit),
-            prefix_misses=int(not hit),
+            prefix_hits=sum(1 for tokens in different if tokens) - misses,
+            prefix_misses=misses,
         )
         for unit, logprobs in zip(units, results, strict=True):
             unit.charge(elapsed_s / len(units))

@@ -6,22 +6,30 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
 
 import torch
 
-from worker.models.queues import Queue
+from worker.models.native.queues import Queue
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Engine:
     """Runs every busy queue in turn, one batch each, so that no kind of work starves another.
 
     Torch already uses all cores within one batch; a second computing thread would only slow it down.
+    It does so even when it is done: OpenMP keeps a pool of threads for every thread that ever computed,
+    and once they are more than the cores, its threads fall asleep whenever they wait for each other.
     """
 
     def __init__(self) -> None:
-        self._arrivals: queue.SimpleQueue[tuple[Queue, Callable[[], None]] | None] = queue.SimpleQueue()
+        self._arrivals: queue.SimpleQueue[tuple[Queue | None, Callable[[], None]] | None] = (
+            queue.SimpleQueue()
+        )
         self._busy: dict[int, Queue] = {}
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
@@ -29,6 +37,19 @@ class Engine:
     def submit(self, work: Queue, add: Callable[[], None]) -> None:
         """Have ``add`` put its items into ``work``, in the engine's thread, and run it until idle."""
         self._arrivals.put((work, add))
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Have the engine's thread compute something beside its queues, and wait for it."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function())
+            except Exception as error:  # noqa: BLE001 - raised where it is waited for
+                future.set_exception(error)
+
+        self._arrivals.put((None, run))
+        return future.result()
 
     def stop(self) -> None:
         """End after the present turn. What waits is not answered: its clients will ask again."""
@@ -56,5 +77,6 @@ class Engine:
                 return False
             work, add = arrival
             add()
-            self._busy[id(work)] = work
-            wait = False
+            if work is not None:
+                self._busy[id(work)] = work
+            wait = not self._busy

@@ -14,12 +14,12 @@ from typing import Any
 
 import torch
 
-from worker.models.causal import CausalModel
 from worker.models.jobs import Unit, to_failure
-from worker.models.plan import Tokens
+from worker.models.native.causal import CausalModel
+from worker.models.native.plan import Tokens
+from worker.models.native.rows import GenerateTask, Row
+from worker.models.native.sampling import choose_tokens
 from worker.models.protocol import Generated
-from worker.models.rows import GenerateTask, Row
-from worker.models.sampling import choose_tokens
 from worker.models.stats import Counters
 
 _STEPS_PER_TURN = 8
@@ -60,7 +60,14 @@ class PlainDecodeQueue:
             if self._row is None:
                 if not self._waiting:
                     return
-                self._row = Row(self._waiting.popleft(), self._model)
+                unit = self._waiting.popleft()
+                if unit.dropped:
+                    continue
+                try:
+                    self._row = Row(unit, self._model)
+                except Exception as error:  # noqa: BLE001 - whatever it is, only its request fails
+                    unit.fail(to_failure(error))
+                    continue
                 self._past = None
             row = self._row
             try:
@@ -82,7 +89,10 @@ class PlainDecodeQueue:
             input_ids=self._model.integers([fresh]), past_key_values=self._past, use_cache=True
         )
         self._past = output.past_key_values
-        token = choose_tokens(output.logits[:, -1], [row.draw()])[0]
+        logits = output.logits[:, -1]
+        if row.matcher is not None:
+            row.matcher.forbid(logits[0])
+        token = choose_tokens(logits, [row.draw()])[0]
         elapsed_s = time.perf_counter() - started_at_s
         self._counters.add(computed_tokens=len(fresh), generated_tokens=1, busy_s=elapsed_s)
         row.unit.charge(elapsed_s)
