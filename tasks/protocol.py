@@ -58,6 +58,51 @@ class Hardware(Spoken):
     models: tuple[str, ...] = ()
 
 
+Measure = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+
+#: Models that one message names at most, and the length of a reference.
+MOST_MODELS = 64
+MOST_REFERENCE = 300
+
+
+class ModelServerStats(Spoken):
+    """How the model server beside a worker stands. What is counted, is counted since the server started."""
+
+    #: References of the loaded models.
+    models: tuple[Annotated[str, Field(max_length=MOST_REFERENCE)], ...] = Field(
+        default=(), max_length=MOST_MODELS
+    )
+    #: Items that were accepted and have not ended.
+    waiting: Count = 0
+    #: Texts that are being generated now, and the most that there may be.
+    rows: Count = 0
+    max_rows: Count = 0
+    #: Mean number of rows in a pass that draws a token for each.
+    occupancy: Measure = 0.0
+    #: Of the shared beginnings of prompts, those that were computed already.
+    prefix_hit_rate: Share = 0.0
+    #: Of what was computed, what held no token.
+    padding_share: Share = 0.0
+    #: Prompt and generated tokens in a second of computing.
+    tokens_per_s: Measure = 0.0
+    #: From an item's arrival to its end, over the last thousand or so.
+    latency_p50_s: Measure = 0.0
+    latency_p95_s: Measure = 0.0
+    memory_mib: Measure = 0.0
+    gpu_memory_mib: Measure = 0.0
+    #: Items, by how they ended; of those done, ``kept`` were answered by a kept answer.
+    done: Count = 0
+    cancelled: Count = 0
+    expired: Count = 0
+    rejected: Count = 0
+    failed: Count = 0
+    kept: Count = 0
+    prompt_tokens: Count = 0
+    generated_tokens: Count = 0
+
+
 class Join(Spoken):
     """A worker process introduces itself; a new session ends what an older one left running."""
 
@@ -101,6 +146,8 @@ class Heartbeat(Spoken):
     sent_at: AwareDatetime | None = None
     #: What it is busy with beside steps, for people: "unpacking build 3f2a91c".
     note: str = Field(default="", max_length=500)
+    #: None where no model server runs, or it does not answer at once.
+    models: ModelServerStats | None = None
 
 
 class Redeem(Spoken):
@@ -202,7 +249,7 @@ class Report(Record):
     result: dict[str, Any] | None = None
     failure: Failure | None = None
     error: str = Field(default="", max_length=20_000)
-    #: Tokens, seconds, model: whatever the handler measured.
+    #: What models were asked, and what it cost: tokens, seconds, and each model with its sha256.
     usage: dict[str, Any] = Field(default_factory=dict)
 
 

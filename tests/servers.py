@@ -155,6 +155,15 @@ class Postgres:
         admin.close()
         return f"postgresql+psycopg2://d8@{self.host}:{self.port}/{name}"
 
+    def checkpoint(self) -> None:
+        """Have it write out now what it would write within the next minutes."""
+        from master.store import Database
+
+        admin = Database(self.url)
+        with admin.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.exec_driver_sql("CHECKPOINT")
+        admin.close()
+
     def kill(self) -> None:
         """kill -9 to the server; its children see that and end."""
         self.process.kill_group()

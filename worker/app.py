@@ -27,23 +27,27 @@ from tasks.build import current_build
 from tasks.catalog import TASKS
 from tasks.lanes import lane_queue, lanes_for, worker_queue
 from tasks.log import configure_logging
-from tasks.protocol import Failure, Hardware, Lost, Ticket
+from tasks.metrics import render_model_metrics
+from tasks.protocol import Failure, Hardware, Lost, ModelServerStats, Ticket
 from tasks.queues import is_rabbitmq, queue_named
 from tasks.spec import TaskSpec
 from tasks.workings import leave_out_delayed_delivery
 from worker.agent import http
 from worker.agent.agent import Agent, Circumstances
+from worker.agent.models import read_model_server
 from worker.agent.updater import Updater
 from worker.breaker import Answered
 from worker.hardware import probe_hardware
 from worker.master_client import MasterClient
 from worker.models.client import ModelClient
+from worker.models.front.token import http_options
+from worker.models.kept import CACHE_URL_VARIABLE
 from worker.models.supervise import ModelServerSupervisor, ServerSettings
 from worker.naming import worker_name
 from worker.runner import Identity, Runner
 from worker.sandbox.docker import remove_leftovers
 from worker.sandbox.execute import probe_executors
-from worker.settings import load_worker_settings
+from worker.settings import WorkerSettings, load_worker_settings
 from worker.spool import Spool
 from worker.switch import SwitchFiles
 
@@ -72,7 +76,11 @@ class Process:
     def probe(self) -> Hardware:
         settings = self.settings
         models = (settings.model, settings.embedding_model)
-        return probe_hardware(settings.home, executors=self.executors, models=models)
+        return probe_hardware(settings.home, executors=self.executors, models=models, gpu=settings.gpu)
+
+    def read_models(self) -> ModelServerStats | None:
+        """What the model server does now; None where none answers."""
+        return read_model_server(self.settings.socket_path())
 
     def describe(self) -> dict[str, Any]:
         """Which code this is, and how the worker stands."""
@@ -148,18 +156,30 @@ def _join(sender: Any, **_: Any) -> None:
     inspection.hardware = lambda: probe().model_dump(mode="json")
     if settings.agent_port:
         http.serve(
-            settings.agent_host, settings.agent_port, health=process.agent.describe, version=process.describe
+            settings.agent_host,
+            settings.agent_port,
+            health=process.agent.describe,
+            version=process.describe,
+            metrics=functools.partial(_render_metrics, process),
         )
-    options = ("--idle-exit-s", "60", "--text-model", settings.model)
     process.models = ModelServerSupervisor(
         ServerSettings(
             socket_path=settings.socket_path(),
             log_folder=settings.log_folder,
-            options=(*options, "--embedding-model", settings.embedding_model),
+            gpu=settings.gpu,
+            options=_model_server_options(settings),
+            environment={CACHE_URL_VARIABLE: settings.cache_url.get_secret_value()},
         )
     )
     if settings.keep_model_server:
         process.models.start()
+
+
+def _model_server_options(settings: WorkerSettings) -> tuple[str, ...]:
+    models = ("--text-model", settings.model, "--embedding-model", settings.embedding_model)
+    # Who starts the model server elsewhere says there where it listens.
+    address = settings.model_http if settings.keep_model_server else ""
+    return ("--idle-exit-s", "60", *models, *http_options(address, settings.model_token_file()))
 
 
 def _make_agent(here: Process, slots: int) -> Agent:
@@ -184,7 +204,12 @@ def _make_agent(here: Process, slots: int) -> Agent:
         here.probe,
         Updater(client, files, settings.home / "releases", settings.find_release_key()),
         functools.partial(files.end_trial, here.build.id),
+        here.read_models,
     )
+
+
+def _render_metrics(here: Process) -> bytes:
+    return render_model_metrics({here.identity.name: here.read_models()})
 
 
 @worker_shutdown.connect

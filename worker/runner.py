@@ -21,7 +21,8 @@ from tasks.spec import TaskSpec
 from worker.attempt import TRIES, Attempt, LeaseKeeper
 from worker.courier import Courier
 from worker.master_client import MasterClient, patiently
-from worker.models.protocol import Models
+from worker.models.protocol import Usage
+from worker.models.used import RecordedModels
 from worker.spool import Spool
 
 log = logging.getLogger("d8.runner")
@@ -40,7 +41,11 @@ class Runner:
     """Runs tickets in one process, one at a time."""
 
     def __init__(
-        self, identity: Identity, client: MasterClient, spool: Spool, make_models: Callable[[], Models]
+        self,
+        identity: Identity,
+        client: MasterClient,
+        spool: Spool,
+        make_models: Callable[[], RecordedModels],
     ) -> None:
         self._identity = identity
         self._client = client
@@ -155,5 +160,6 @@ def _run_handler(task: TaskSpec[Any, Any], attempt: Attempt, worker: str) -> Rep
 
 
 def _usage(attempt: Attempt) -> dict[str, Any]:
-    usage = attempt.models.usage
-    return usage.model_dump() if usage.seconds else {}
+    """What the models cost and which they were; nothing where none was asked."""
+    usage, models = attempt.models.usage, attempt.models.describe_used()
+    return {**usage.model_dump(), "models": models} if models or usage != Usage() else {}

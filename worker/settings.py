@@ -32,11 +32,18 @@ class WorkerSettings(FleetSettings):
     sandbox_image: str = "d8-sandbox"
     #: Start and watch over the model server; off where something else does, such as its own container.
     keep_model_server: bool = True
+    #: The number of the GPU that this worker and its model server use. Empty: the worker shows all, and
+    #: the model server takes the first. A machine with several runs a worker for each.
+    gpu: str = Field(default="", pattern=r"^\d{0,3}$")
     #: Where the model server listens. Empty: in the home.
     model_socket: str = ""
     #: The model that a request without one gets.
     model: str = "embedded:smollm2"
     embedding_model: str = "embedded:minilm"
+    #: ``HOST:PORT`` where the model server answers other programs too (docs/models.md). Empty: nowhere.
+    model_http: str = ""
+    #: Redis or Valkey (``redis://``, ``rediss://``) through which model servers share kept answers. Empty: none.
+    cache_url: SecretStr = SecretStr("")
 
     @functools.cached_property
     def membership(self) -> Membership | None:
@@ -79,7 +86,13 @@ class WorkerSettings(FleetSettings):
         return f"{worker}-{hashlib.sha256(str(self.home).encode()).hexdigest()[:16]}"
 
     def socket_path(self) -> Path:
-        return Path(self.model_socket) if self.model_socket else self.run_folder / "models.sock"
+        if self.model_socket:
+            return Path(self.model_socket)
+        return self.run_folder / (f"models-{self.gpu}.sock" if self.gpu else "models.sock")
+
+    def model_token_file(self) -> Path:
+        """Opens the model server's door to the network."""
+        return self.secrets_folder / "models.token"
 
     def worker_folder(self, name: str) -> Path:
         """What this worker must not lose: results that could not be delivered yet."""

@@ -19,6 +19,7 @@ from master.api.clients import build_router as client_router
 from master.api.errors import show_error, show_invalid
 from master.api.fleet_routes import fleet_router
 from master.api.joining import joining_routes
+from master.api.metrics_routes import metrics_route
 from master.api.owner_routes import artifact_router, owner_router
 from master.api.services import Services
 from master.api.worker_routes import worker_routes
@@ -116,6 +117,7 @@ def create_api(settings: Settings) -> FastAPI:
     api.router.routes.extend(joining_routes(services, gatekeeper))
     api.include_router(owner_router(services, gatekeeper))
     api.include_router(fleet_router(services, gatekeeper))
+    api.router.routes.append(metrics_route(services, gatekeeper))
     api.include_router(artifact_router(services, gatekeeper))
     api.include_router(client_router(services.read, services.write, gatekeeper.require(Scope.OWNER)))
     api.router.routes.extend(web_routes(services, gatekeeper))

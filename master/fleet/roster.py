@@ -20,6 +20,7 @@ from tasks.errors import Refused
 _SHOWN = (
     "name", "state", "reason", "build", "commit", "dirty", "lanes", "slots", "host", "hardware", "joined_at",
     "seen_at", "local", "clock_skew_s", "note", "can_update", "auto_update", "update_to", "update_error",
+    "model_server",
 )  # fmt: skip
 
 

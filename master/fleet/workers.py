@@ -15,7 +15,7 @@ from master.fleet.states import WorkerState, check_worker_move, state_on_join
 from master.store import news_of
 from master.store.tables import workers
 from tasks.errors import NotFound, Refused
-from tasks.protocol import Hardware, Heartbeat, Join, Welcome
+from tasks.protocol import Hardware, Heartbeat, Join, ModelServerStats, Welcome
 
 #: A worker is offline when it has missed two heartbeats and then some.
 MISSED = 2.5
@@ -37,6 +37,7 @@ def join_worker(
         "clock_skew_s": _skew_s(join.sent_at, now),
         "note": "",
         "update_to": "",
+        "model_server": None,
         "joined_at": now,
         "seen_at": now,
     }
@@ -95,6 +96,7 @@ def hear_worker(
             hardware=heartbeat.hardware.model_dump(mode="json"),
             clock_skew_s=skew_s,
             note=heartbeat.note,
+            model_server=heartbeat.models.model_dump(mode="json") if heartbeat.models else None,
         )
     )
     return _welcome(connection, heartbeat.worker, fleet_build, heartbeat_s, now)
@@ -139,6 +141,16 @@ def hardware_of(row: Row[Any]) -> Hardware:
     return Hardware.model_validate(row.hardware)
 
 
+def model_servers(connection: Connection) -> dict[str, ModelServerStats | None]:
+    """By worker, of all that belong to the fleet: the model server's latest numbers, or None where none
+    answers or the worker is not heard from."""
+    query = select(workers.c.name, workers.c.model_server).where(workers.c.state != WorkerState.REMOVED)
+    return {
+        row.name: None if row.model_server is None else ModelServerStats.model_validate(row.model_server)
+        for row in connection.execute(query.order_by(workers.c.name))
+    }
+
+
 def move_worker(
     connection: Connection,
     row: Row[Any],
@@ -151,7 +163,11 @@ def move_worker(
     """Move a worker to ``state``. The owner hears of what they must act on, and that it is over.
     ``quiet``: without an event of its own, since the caller records a better one."""
     check_worker_move(row.name, WorkerState(row.state), state)
-    connection.execute(update(workers).where(workers.c.name == row.name).values(state=state, reason=reason))
+    # Numbers of a worker that is gone are not shown as if they were of now.
+    gone = {"model_server": None} if state in (WorkerState.OFFLINE, WorkerState.REMOVED) else {}
+    connection.execute(
+        update(workers).where(workers.c.name == row.name).values(state=state, reason=reason, **gone)
+    )
     if state != row.state and not quiet:
         record_event(
             connection, f"worker_{state}", now, worker=row.name, was=row.state, reason=reason, build=row.build

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from datetime import datetime
 from typing import Any
@@ -237,6 +238,8 @@ def _describe_step(step: Row[Any]) -> dict[str, Any]:
         "progress": step.progress,
         "note": step.note,
         "error": step.error,
+        # What models were asked and what that cost; empty where none was.
+        "usage": json.loads(step.usage),
         "created_at": step.created_at,
         "claimed_at": step.claimed_at,
         "finished_at": step.finished_at,

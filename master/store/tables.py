@@ -195,6 +195,8 @@ workers = Table(
     Column("update_error", Text, nullable=False, default=""),
     # The build that it goes back to unless the new one proves itself; empty when not on trial.
     Column("trial_from", Text, nullable=False, default=""),
+    # Its model server's numbers of the last heartbeat; null when it has none, or is not heard from.
+    Column("model_server", JSON(none_as_null=True)),
 )
 
 #: What the owner must act on: opened once, told once, closed when it is over.

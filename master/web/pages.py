@@ -55,8 +55,10 @@ class Pages:
         self._environment.globals.update(
             asset=_assets(),
             cost_label=views.cost_label,
+            describe_usage=views.describe_usage,
             hardware=views.describe_hardware,
             image_types=views.IMAGE_TYPES,
+            model_server_of=views.model_server_of,
             slots_of=views.slots_of,
             steps_to_show=views.steps_to_show,
             took=views.took,

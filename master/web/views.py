@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from master.ledger.money import format_money
+from tasks.protocol import ModelServerStats
 
 #: Steps that a page lists at most; a large run has thousands.
 MOST_STEPS = 300
@@ -166,6 +167,56 @@ def slots_of(worker: Mapping[str, Any]) -> dict[str, Any]:
     busy, slots = len(worker["running"]), worker["slots"]
     pips = [number < busy for number in range(max(slots, busy))]
     return {"busy": busy, "slots": slots, "pips": pips if len(pips) <= MOST_PIPS else []}
+
+
+def model_server_of(worker: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The latest numbers of its model server in words; None where it has none running."""
+    if worker["model_server"] is None:
+        return None
+    stats = ModelServerStats.model_validate(worker["model_server"])
+    ended = {"cancelled": stats.cancelled, "expired": stats.expired, "rejected": stats.rejected}
+    ended |= {"failed": stats.failed, "kept": stats.kept}
+    others = [f"{count:,} {name}" for name, count in ended.items() if count]
+    memory = {"memory": stats.memory_mib, "GPU memory": stats.gpu_memory_mib}
+    return {
+        "models": stats.models,
+        # Of the rows that there may be, 0 to 1.
+        "busy": stats.rows / stats.max_rows if stats.max_rows else 0.0,
+        "now": [
+            f"{stats.rows} of {stats.max_rows} rows",
+            f"{stats.waiting:,} in the queue",
+            f"{format_number(round(stats.tokens_per_s, 1))} tokens/s",
+        ],
+        "facts": [
+            ("occupancy", f"{stats.occupancy:.1f} rows a pass"),
+            ("prefix hits", f"{percent(stats.prefix_hit_rate)} %"),
+            ("padding", f"{percent(stats.padding_share)} %"),
+            ("p50 / p95", f"{format_latency(stats.latency_p50_s)} / {format_latency(stats.latency_p95_s)}"),
+            *[(name, format_size(round(mib * 2**20))) for name, mib in memory.items() if mib],
+            ("tokens", f"{stats.prompt_tokens:,} read, {stats.generated_tokens:,} written"),
+            ("answers", ", ".join([f"{stats.done:,} done", *others])),
+        ],
+    }
+
+
+def format_latency(seconds: float) -> str:
+    """Milliseconds below a second: ``37 ms``, ``2.4 s``."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else format_duration(seconds)
+
+
+def describe_usage(usage: Mapping[str, Any]) -> str:
+    """What a step asked of models, in one line; "" for a step that asked nothing."""
+    models = []
+    for each in usage.get("models", ()):
+        known = ", ".join(filter(None, (each["dtype"], each["device"], each["sha256"][:12])))
+        models.append(f"{each['model']} ({known})" if known else each["model"] or "the default model")
+    tokens = usage.get("prompt_tokens", 0) + usage.get("generated_tokens", 0)
+    parts = [*models, f"{tokens:,} tokens", format_latency(usage.get("seconds", 0.0))]
+    if usage.get("kept"):
+        parts.append(f"{usage['kept']:,} kept answers")
+    if usage.get("cost_micros"):
+        parts.append(f"cost {usage['cost_micros'] / 1e6:.6f}")
+    return ", ".join(parts) if usage else ""
 
 
 def describe_hardware(hardware: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The fleet as Celery's own tools and Flower see it."""
+"""The fleet as Celery's own tools, Flower and Prometheus see it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import urllib3
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import StartProcess
 from tests.e2e.fleet import Fleet
@@ -67,3 +68,48 @@ def test_flower_shows_the_worker_behind_its_password(
 
     wait_until(shown, 60, "Flower shows the worker", master.tail)
     assert urllib3.request("GET", url, retries=False).status == 401
+
+
+def _scrape(url: str, **headers: str) -> dict[str, float]:
+    """Name -> value, of the samples of worker "one" that are of nothing narrower."""
+    answer = urllib3.request("GET", url, headers=headers, retries=False)
+    assert answer.status == 200, answer.data
+    return {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(answer.data.decode())
+        for sample in family.samples
+        if sample.labels == {"worker": "one"}
+    }
+
+
+def test_model_servers_numbers_reach_the_owner_prometheus_and_the_steps_record(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    for name, value in (("AGENT_PORT", str(port)), ("MODEL", "fake:"), ("EMBEDDING_MODEL", "fake:")):
+        monkeypatch.setenv(f"D8_{name}", value)
+    fleet.start_master()
+    worker = fleet.start_worker("one")
+    messages = str(ROOT / "examples" / "messages.jsonl")
+    small = ("--generations", "0", "--population", "3", "--examples", "8", "--shard", "8")
+    run = fleet.wait_done(fleet.ask("darwin", "start", messages, *small, "--no-wait")["id"])
+
+    # The fake model counts nothing, but it is loaded.
+    wait_until(
+        lambda: (fleet.workers()["one"]["model_server"] or {}).get("models") == ["fake:"],
+        30, "a heartbeat after the run", worker.tail,
+    )  # fmt: skip
+    own = _scrape(f"http://127.0.0.1:{port}/metrics")
+    assert own["d8_model_server_up"] == 1
+    assert own["d8_model_memory_bytes"] > 2**20
+    token = (fleet.home / "secrets" / "owner.token").read_text().strip()
+    master = f"http://127.0.0.1:{fleet.env['D8_PORT']}/metrics"
+    assert _scrape(master, Authorization=f"Bearer {token}").keys() == own.keys()
+    assert urllib3.request("GET", master, retries=False).status == 401
+
+    used = {step["task"]: step["usage"] for step in run["steps"] if step["usage"]}
+    assert used.keys() >= {"darwin.evaluate", "darwin.index"}
+    for usage in used.values():
+        assert [(model["model"], model["dtype"]) for model in usage["models"]] == [("fake:", "none")]
+        assert len(usage["models"][0]["sha256"]) == 64
+        assert usage["prompt_tokens"] > 0

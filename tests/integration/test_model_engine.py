@@ -6,6 +6,7 @@ import dataclasses
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,13 +24,16 @@ from transformers import (
 
 from tests.integration.tiny_model import CONTEXT_TOKENS, other_model, tiny_model
 from tests.support import wait_until
+from worker.models.native import load
 from worker.models.native.backend import CausalBackend
 from worker.models.native.causal import CPU_BUDGET, CausalModel
 from worker.models.native.decoder import LlamaDecoder, TransformersDecoder
 from worker.models.native.engine import Engine
+from worker.models.native.kv import NOTHING
 from worker.models.native.plain import PlainDecodeQueue, plain_score
 from worker.models.native.sampling import Draw, choose_tokens
 from worker.models.native.sharing import attends_to_all
+from worker.models.native.slots import Slots
 from worker.models.outcomes import Failed, Outcome
 from worker.models.protocol import Generated, GenerateItem, Scored, ScoreItem
 from worker.models.stats import Counters
@@ -337,6 +341,56 @@ def test_the_parts_of_a_text_make_up_the_whole_and_hold_no_stop(engine: Engine) 
         assert "".join(heard[number]) == result.text
     assert len(heard[0]) > 10
     assert text[30:33] not in "".join(heard[1])
+
+
+@pytest.mark.parametrize("waves", [1, 3])
+def test_beginnings_shared_by_groups_of_any_size_change_no_text(engine: Engine, waves: int) -> None:
+    chance = random.Random(11)
+    items = []
+    for size in (1, 2, 3, 5, 8):
+        beginning = words(chance, 40 + 7 * size)
+        items += [
+            GenerateItem(
+                prompt=beginning + words(chance, chance.randint(1, 20)),
+                max_new_tokens=chance.choice((1, 5, 30)),
+                temperature=chance.choice((0.0, 1.0)),
+                seed=size,
+                ignore_end=True,
+            )
+            for _ in range(size)
+        ]
+    chance.shuffle(items)
+    texts = alone(tiny_model(), items)
+    counters = Counters()
+    backend = backend_of(tiny_model(dataclasses.replace(CPU_BUDGET, rows=9)), engine, counters)
+
+    for _ in range(waves):
+        assert list(backend.generate(items).result(timeout=60).results) == texts
+
+    stats = counters.snapshot((), 0)
+    assert stats.computed_tokens < stats.prompt_tokens
+    assert stats.done == waves * len(items)
+
+
+def test_a_model_that_comes_back_needs_no_second_trial(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    tiny_model().model.save_pretrained(folder)
+    placement = load.Placement(device=torch.device("cpu"), dtype=torch.float32)
+    known = load.Known(text=tiny_model().text)
+    first = load.load_causal(folder, placement, known)
+    again = load.load_causal(folder, placement, known)
+
+    assert known.decoder is LlamaDecoder
+    assert again.shares
+    tokens = first.integers([[5, 6, 7]])
+    for model in (first, again):
+        assert len(model.model.get_decoder().layers) == 0
+    with torch.inference_mode():
+        made = [
+            model.extend(Slots(model.shape), [NOTHING], [tuple(tokens[0].tolist())], room=0)
+            for model in (first, again)
+        ]
+    assert torch.equal(made[0], made[1])
 
 
 def test_a_long_prompt_is_computed_in_parts_and_nothing_changes(engine: Engine) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Connection, func, insert, select
 from starlette.testclient import TestClient
 
@@ -30,6 +31,7 @@ from master.store.tables import events, outcomes, runs, steps, tokens, workers
 from master.tokens import Scope, create_token, find_principal
 from master.web.live import stream_news
 from tasks.files import ROOT
+from tasks.protocol import ModelServerStats
 
 ORIGIN = "http://testserver"
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -324,6 +326,9 @@ def test_run_shows_its_parts_and_its_pictures(stage: Stage) -> None:
                 worker="garage-pc",
                 build="abc",
                 attempt=2,
+                usage='{"prompt_tokens": 1200, "kept": 3, "models": [{"model": "fake:", "sha256": "'
+                + "7" * 64
+                + '", "dtype": "none", "device": "none"}]}',
                 created_at=now,
                 claimed_at=now,
                 finished_at=now + timedelta(seconds=184),
@@ -342,7 +347,10 @@ def test_run_shows_its_parts_and_its_pictures(stage: Stage) -> None:
     stage.write(put)
     stage.login()
     text = stage.browser.get("/runs/r-1").text
-    for expected in ("g0/evaluate", "garage-pc", "3 min 4 s", "best score", "0.86", "fitness.svg"):
+    for expected in (
+        "g0/evaluate", "garage-pc", "3 min 4 s", "best score", "0.86", "fitness.svg",
+        "fake: (none, none, 777777777777), 1,200 tokens, 0 ms, 3 kept answers",
+    ):  # fmt: skip
         assert expected in text, expected
     source = re.search(r'<img src="(/api/artifacts/[0-9a-f]{64})"', text)
     assert source is not None
@@ -350,6 +358,56 @@ def test_run_shows_its_parts_and_its_pictures(stage: Stage) -> None:
     assert picture.content == CHART
     assert picture.headers["content-security-policy"] == "sandbox"
     assert source[1] in stage.browser.get("/").text
+
+
+def put_worker(stage: Stage, name: str, stats: ModelServerStats | None) -> None:
+    now = utc_now()
+    values = {
+        "name": name, "session": "s" * 8, "state": "active", "build": "b", "lanes": ["cpu"], "slots": 2, "host": "h",
+        "hardware": {"machine": "x86_64", "cpus": 8, "memory_mib": 4096, "disk_free_mib": 9, "gpus": []},
+        "model_server": None if stats is None else stats.model_dump(mode="json"), "joined_at": now, "seen_at": now,
+    }  # fmt: skip
+    stage.write(lambda c: c.execute(insert(workers).values(**values)))
+
+
+def test_home_shows_each_workers_model_server(stage: Stage) -> None:
+    stats = ModelServerStats(
+        models=("embedded:smollm2", HOSTILE), rows=8, max_rows=32, waiting=1203, occupancy=5.25,
+        prefix_hit_rate=0.876, tokens_per_s=12_345.6, latency_p50_s=0.0371, latency_p95_s=2.4, memory_mib=1536.0,
+        done=40, failed=2,
+    )  # fmt: skip
+    put_worker(stage, "garage", stats)
+    put_worker(stage, "attic", None)
+    stage.login()
+    text = stage.browser.get("/").text
+    for expected in (
+        "<code>embedded:smollm2</code>", "8 of 32 rows", "1,203 in the queue", "12,346 tokens/s", "87 %",
+        "5.2 rows a pass", "37 ms / 2.4 s", "1.5 GiB", "40 done, 2 failed", '<progress max="100" value="25"',
+        'aria-label="Rows in use at the model server of garage"',
+    ):  # fmt: skip
+        assert expected in text, expected
+    assert "model server of attic" not in text
+    assert "GPU memory" not in text, "it has none"
+    assert "<script>alert" not in text
+
+
+def test_prometheus_reads_the_fleets_model_servers_with_the_owners_token(stage: Stage) -> None:
+    put_worker(stage, "garage", ModelServerStats(rows=8, done=40))
+    put_worker(stage, "attic", None)
+    assert stage.browser.get("/metrics").status_code == 401
+    for scope, status in ((Scope.WORKER, 409), (Scope.OWNER, 200)):
+        token = stage.code(scope=scope)
+        answer = stage.browser.get("/metrics", headers={"authorization": f"Bearer {token}"})
+        assert answer.status_code == status
+        if scope is Scope.OWNER:
+            assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+            families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+            up = {sample.labels["worker"]: sample.value for sample in families["d8_model_server_up"].samples}
+            assert up == {"attic": 0, "garage": 1}
+            assert [sample.value for sample in families["d8_model_rows"].samples] == [8]
+            listed = stage.browser.get("/api/workers", headers={"authorization": f"Bearer {token}"}).json()
+            assert [worker["model_server"] is None for worker in listed] == [True, False]
+            assert listed[1]["model_server"]["done"] == 40
 
 
 def test_run_can_be_cancelled_once(stage: Stage) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from tasks.build import Build
 from tasks.errors import D8Error, NotFound, Refused, Unreachable
 from tasks.log import say
-from tasks.protocol import Hardware, Heartbeat, Join, Lost, Welcome
+from tasks.protocol import Hardware, Heartbeat, Join, Lost, ModelServerStats, Welcome
 from worker.agent.updater import Updater
 from worker.master_client import MasterClient
 from worker.runner import Identity
@@ -55,8 +55,10 @@ class Agent:
         probe: Callable[[], Hardware],
         updater: Updater,
         end_trial: Callable[[str], None],
+        read_models: Callable[[], ModelServerStats | None],
     ) -> None:
-        """``end_trial`` is called with "" or the error when this build has proved itself, or not."""
+        """``end_trial`` is called with "" or the error when this build has proved itself, or not.
+        ``read_models`` is quick and never raises."""
         self._identity = identity
         self._build = build
         self._circumstances = circumstances
@@ -65,6 +67,7 @@ class Agent:
         self._probe = probe
         self._updater = updater
         self._end_trial = end_trial
+        self._read_models = read_models
         self._update_error = circumstances.update_error
         self._losses: queue.SimpleQueue[Lost] = queue.SimpleQueue()
         self._wake = threading.Event()
@@ -136,7 +139,7 @@ class Agent:
         if self._updater.error:
             self._update_error, self._joined = self._updater.error, False
             self._updater.forget()
-        welcome = self._client.heartbeat(self._heartbeat()) if self._joined else self._join()
+        welcome = self._beat() if self._joined else self._join()
         self._joined = True
         self._take_note(welcome)
         while not self._losses.empty():
@@ -172,13 +175,17 @@ class Agent:
             )
         )
 
-    def _heartbeat(self) -> Heartbeat:
+    def _beat(self) -> Welcome:
+        return self._client.heartbeat(self._heartbeat(self._read_models()))
+
+    def _heartbeat(self, models: ModelServerStats | None = None) -> Heartbeat:
         return Heartbeat(
             worker=self._identity.name,
             session=self._identity.session,
             hardware=self._probe(),
             sent_at=datetime.now(UTC),
             note=self._updater.note,
+            models=models,
         )
 
     def _take_note(self, welcome: Welcome) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from worker.models.protocol import GenerateItem, ScoreItem
 from worker.models.wire import DescribeReply, EmbedReply, GenerateReply, ScoreReply
@@ -33,7 +33,24 @@ class Backend(Protocol):
 
     def describe(self) -> DescribeReply: ...
 
+    def forget(self) -> None:
+        """Drop computed prefixes."""
+        ...
+
     @property
     def prefix_cache_bytes(self) -> int:
         """Memory in which computed prefixes are kept."""
+        ...
+
+
+@runtime_checkable
+class Ending(Protocol):
+    """A backend with a thread of its own, which must be told that it is not used anymore."""
+
+    def retire(self) -> None:
+        """End once all that came is answered. Does not wait."""
+        ...
+
+    def stop(self) -> None:
+        """End within seconds."""
         ...

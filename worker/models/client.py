@@ -16,6 +16,7 @@ from tasks.record import Record
 from worker.models.outcomes import Failed, as_error
 from worker.models.protocol import Generated, GenerateItem, Scored, ScoreItem, Usage
 from worker.models.unix_http import exchange, stream_lines
+from worker.models.used import UsedModels
 from worker.models.wire import (
     PERMANENT_STATUS,
     TRANSIENT_STATUS,
@@ -85,6 +86,7 @@ class ModelClient:
         self._waits = waits
         self._usage = Usage()
         self._usage_lock = threading.Lock()
+        self._used = UsedModels(socket_path)
 
     @property
     def usage(self) -> Usage:
@@ -92,6 +94,7 @@ class ModelClient:
         return self._usage
 
     def score(self, model: str, items: Sequence[ScoreItem]) -> list[Scored]:
+        self._used.note(model)
         results: list[Scored] = []
         for part in split_items(items, _score_size):
             reply = self._post("/score", ScoreRequest(model=model, items=tuple(part)), ScoreReply)
@@ -104,6 +107,7 @@ class ModelClient:
 
     def generate_each(self, model: str, items: Sequence[GenerateItem]) -> list[Generated | Failed]:
         """As ``generate``, where an item that fails costs the others nothing."""
+        self._used.note(model)
         results: list[Generated | Failed] = []
         for part in split_items(items, lambda item: len(item.prompt)):
             reply = self._post("/generate", GenerateRequest(model=model, items=tuple(part)), GenerateReply)
@@ -117,6 +121,7 @@ class ModelClient:
         A server that goes away in the middle is a ``TransientFailure``: the parts that were seen cannot
         be unsaid. Before the first part it is asked again, as any request is.
         """
+        self._used.note(model)
         request = GenerateRequest(model=model, items=(item,), stream=True)
         self.health()  # waits for a server
         try:
@@ -139,6 +144,8 @@ class ModelClient:
         )
 
     def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        if model:  # "" would be described as the default text model
+            self._used.note(model)
         vectors: list[list[float]] = []
         for part in split_items(texts, len):
             reply = self._post("/embed", EmbedRequest(model=model, texts=tuple(part)), EmbedReply)
@@ -151,10 +158,19 @@ class ModelClient:
         return self._post("/chat_prompt", request, ChatPromptReply).prompt
 
     def describe(self, model: str) -> dict[str, str]:
-        answer: dict[str, str] = self._post(
-            "/describe", DescribeRequest(model=model), DescribeReply
-        ).model_dump()
+        reply = self._post("/describe", DescribeRequest(model=model), DescribeReply)
+        self._used.keep(model, reply)
+        answer: dict[str, str] = reply.model_dump()
         return answer
+
+    def describe_used(self) -> list[dict[str, str]]:
+        """What the models that were asked through this object are; "" for what the server does not say
+        within a moment. Never raises."""
+        return self._used.describe()
+
+    def forget_prefixes(self) -> None:
+        """Have the server drop what it keeps of earlier prompts: for measurements, and to get memory back."""
+        self._exchange("POST", "/forget", "{}", Health)
 
     def health(self) -> Health:
         """The server's state and counters, waiting for it as for any request."""

@@ -54,6 +54,9 @@ class FakeBackend:
             model="fake:", sha256=hashlib.sha256(b"fake:").hexdigest(), dtype="none", device="none"
         )
 
+    def forget(self) -> None:
+        """There is nothing to forget."""
+
     @property
     def prefix_cache_bytes(self) -> int:
         return 0

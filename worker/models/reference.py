@@ -16,11 +16,14 @@ DEFAULT_EMBEDDING_MODEL = "embedded:minilm"
 
 EMBEDDED_NAMES = ("smollm2", "minilm")
 
+#: Before a local model's reference: transformers batches its requests, not this server's own engine.
+BATCHING_SCHEME = "transformers"
+
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 _FORMS = (
     "write embedded:smollm2, embedded:minilm, /path/to/a/folder, /path/to/a/file.gguf, owner/name "
-    "(Hugging Face), openai:<base-url>#<model> or fake:"
+    "(Hugging Face), openai:<base-url>#<model>, transformers:<an embedded or local one> or fake:"
 )
 
 
@@ -30,12 +33,13 @@ class ReferenceKind(enum.Enum):
     GGUF = "gguf"
     HUB = "hub"
     OPENAI = "openai"
+    BATCHING = "batching"
     FAKE = "fake"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelReference:
-    """A parsed reference. ``target`` is what its kind needs: a name, a path, a base URL."""
+    """A parsed reference. ``target`` is what its kind needs: a name, a path, a base URL, a reference."""
 
     text: str
     kind: ReferenceKind
@@ -51,6 +55,8 @@ def parse_reference(text: str) -> ModelReference:
         return _embedded(text, rest)
     if scheme == "openai":
         return _openai(text, rest)
+    if scheme == BATCHING_SCHEME:
+        return _batching(text, rest)
     if scheme == "fake":
         return ModelReference(text=text, kind=ReferenceKind.FAKE, target=rest)
     if text.startswith(("/", "./", "../", "~")):
@@ -67,6 +73,17 @@ def _embedded(text: str, name: str) -> ModelReference:
             f"no embedded model is called {name!r} (in {text!r}): there are {', '.join(EMBEDDED_NAMES)}"
         )
     return ModelReference(text=text, kind=ReferenceKind.EMBEDDED, target=name)
+
+
+def _batching(text: str, rest: str) -> ModelReference:
+    nested = rest.startswith(f"{BATCHING_SCHEME}:")
+    local = (ReferenceKind.EMBEDDED, ReferenceKind.FOLDER, ReferenceKind.GGUF)
+    if nested or parse_reference(rest).kind not in local:
+        raise PermanentFailure(
+            f"{text!r} does not name a model on this machine: write transformers:embedded:smollm2, "
+            "transformers:/path/to/a/folder or transformers:/path/to/a/file.gguf"
+        )
+    return ModelReference(text=text, kind=ReferenceKind.BATCHING, target=rest)
 
 
 def _openai(text: str, rest: str) -> ModelReference:

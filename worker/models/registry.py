@@ -12,10 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from tasks.build import build_id
 from tasks.errors import PermanentFailure
 from worker.models.artifacts import ModelFiles, find_files
-from worker.models.backend import Backend
+from worker.models.backend import Backend, Ending
 from worker.models.fake import FakeBackend
+from worker.models.kept.backend import KeptBackend
+from worker.models.kept.keys import Answerer, beside_sha256
+from worker.models.kept.store import open_store
 from worker.models.reference import ModelReference, ReferenceKind, parse_reference
 from worker.models.remote.backend import OpenAIBackend
 from worker.models.remote.http import Endpoint
@@ -52,6 +56,10 @@ class RegistrySettings:
     api_key: str = dataclasses.field(default="", repr=False)
     #: Of models at endpoints, by reference; one that is not here costs nothing.
     prices: Mapping[str, Price] = dataclasses.field(default_factory=dict)
+    #: Memory for kept answers; 0 keeps none.
+    kept_mib: int = 0
+    #: Redis through which several servers share them, or ""; never logged.
+    cache_url: str = dataclasses.field(default="", repr=False)
 
 
 class Registry:
@@ -66,6 +74,9 @@ class Registry:
         self._backends: OrderedDict[str, tuple[Backend, int]] = OrderedDict()
         self._runtime: TorchRuntime | None = None
         self._calls = ThreadPoolExecutor(_REMOTE_CALLS, thread_name_prefix="remote-model")
+        self._kept = open_store(settings.kept_mib, settings.cache_url) if settings.kept_mib > 0 else None
+        # Read now: the process keeps the code that it started with.
+        self._build = build_id() if self._kept is not None and self._kept.is_shared else ""
 
     def backend(self, reference: str, purpose: Purpose) -> Backend:
         """What answers for ``reference``, loaded if need be: this may take seconds."""
@@ -93,9 +104,25 @@ class Registry:
         with self._lock:
             return sum(backend.prefix_cache_bytes for backend, _ in self._backends.values())
 
+    def forget(self) -> None:
+        """Give back the memory of what can be computed again."""
+        with self._lock:
+            backends = [backend for backend, _ in self._backends.values()]
+        for backend in backends:
+            backend.forget()
+        if self._kept is not None:
+            self._kept.clear()
+
     def stop(self) -> None:
-        """End the computing thread, if there is one."""
+        """End the computing threads, where there are any."""
         self._calls.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            backends = [backend for backend, _ in self._backends.values()]
+        for backend in backends:
+            if isinstance(backend, Ending):
+                backend.stop()
+        if self._kept is not None:
+            self._kept.close()
         if self._runtime is not None:
             self._runtime.engine.stop()
 
@@ -108,21 +135,43 @@ class Registry:
 
     def _open(self, reference: ModelReference) -> tuple[Backend, int]:
         if reference.kind is ReferenceKind.FAKE:
-            return FakeBackend(), 0
+            return self._keeping(FakeBackend(), beside=""), 0
         if reference.kind is ReferenceKind.OPENAI:
             endpoint = Endpoint(base_url=reference.target, api_key=self._settings.api_key)
             price = self._settings.prices.get(reference.text, FREE)
             return OpenAIBackend(reference, endpoint, self._calls, self._counters, price), 0
         started_at_s = time.monotonic()
         # Before Torch is imported: a wrong path is told at once.
-        local = None if reference.kind is ReferenceKind.HUB else find_files(reference)
+        batching = reference.kind is ReferenceKind.BATCHING
+        inner = parse_reference(reference.target) if batching else reference
+        local = None if inner.kind is ReferenceKind.HUB else find_files(inner)
         runtime = self._torch()
         files = local if local is not None else runtime.download(reference.target)
         needed = runtime.memory_bytes(files)
         self._make_room(reference, files, needed, runtime.budget_bytes)
-        backend = runtime.open(reference.text, files)
+        backend: Backend
+        if batching:
+            backend = opened = runtime.open_batching(reference.text, files)
+            needed += opened.size.bytes
+        else:
+            backend = runtime.open(reference.text, files)
         log.info("model_loaded model=%s seconds=%.2f", reference.text, time.monotonic() - started_at_s)
-        return backend, needed
+        return self._keeping(backend, beside="" if files.is_gguf else beside_sha256(files.path)), needed
+
+    def _keeping(self, backend: Backend, *, beside: str) -> Backend:
+        """``backend`` with its answers kept. Not for endpoints: they do not say which weights answer."""
+        if self._kept is None:
+            return backend
+        told = backend.describe()
+        answerer = Answerer(
+            sha256=told.sha256,
+            beside=beside,
+            dtype=told.dtype,
+            device=told.device,
+            engine=type(backend).__name__,
+            build=self._build,
+        )
+        return KeptBackend(backend, answerer, self._kept, self._counters)
 
     def _torch(self) -> TorchRuntime:
         if self._runtime is None:
@@ -146,10 +195,12 @@ class Registry:
             )
         with self._lock:
             used = sum(size for _, size in self._backends.values())
-            for text, (_, size) in list(self._backends.items()):
+            for text, (backend, size) in list(self._backends.items()):
                 if used + needed <= budget:
                     return
                 if size:
                     log.info("model_evicted model=%s mib=%d", text, size >> 20)
                     del self._backends[text]
                     used -= size
+                    if isinstance(backend, Ending):
+                        backend.retire()

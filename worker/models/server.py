@@ -1,7 +1,8 @@
 """``python -m worker.models.server``: the model server of one machine, on a Unix socket.
 
 It alone imports Torch, and only when a real model is first wanted. It knows nothing of steps; who
-may open the socket (its owner alone, mode 0600) may use it.
+may open the socket (its owner alone, mode 0600) may use it. With ``--http`` it also listens on TCP,
+for who has the token, and there offers the models alone that its owner named or loaded.
 """
 
 from __future__ import annotations
@@ -22,12 +23,19 @@ from typing import IO
 
 import platformdirs
 import uvicorn
+from starlette.types import ASGIApp
 
 from tasks.errors import D8Error, HandlerError, InvalidInput, Refused
-from worker.models.reference import DEFAULT_EMBEDDING_MODEL, DEFAULT_TEXT_MODEL, parse_reference
+from worker.models.answering import Activity
+from worker.models.front.catalog import Catalog, checked
+from worker.models.front.gate import Gate
+from worker.models.front.network import NetworkServer, listen, parse_address
+from worker.models.front.token import read_token
+from worker.models.kept import CACHE_URL_VARIABLE
+from worker.models.reference import DEFAULT_EMBEDDING_MODEL, DEFAULT_TEXT_MODEL
 from worker.models.registry import Registry, RegistrySettings
 from worker.models.remote.prices import parse_prices
-from worker.models.routes import Activity, make_app
+from worker.models.routes import make_app
 from worker.models.stats import Counters
 from worker.models.unix_http import MAX_SOCKET_PATH_BYTES
 
@@ -42,11 +50,10 @@ PRICES_VARIABLE = "D8_MODEL_PRICES"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until told to stop or idle for too long; returns the exit code."""
     options = _options(arguments)
-    _wait_without_spinning()
+    _wait_briefly_awake()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        for reference in (options.text_model, options.embedding_model, *options.preload):
-            parse_reference(reference)
+        checked((options.text_model, options.embedding_model, *options.preload, *options.http_model))
         _serve(options)
     except (D8Error, HandlerError) as error:
         sys.stderr.write(f"model server: {error}\n")
@@ -66,13 +73,44 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
     add("--threads", type=int, default=0, help="CPU threads of Torch; 0: its own choice")
     add("--model-memory-mib", type=int, default=0, help="for all weights; 0: half the machine, 4/5 of a GPU")
+    add("--kept-mib", type=int, default=64, help="memory for kept answers; 0: keep none")
+    add("--http", type=str, default="", metavar="HOST:PORT", help="listen on TCP too, for who has the token")
+    add("--http-token-file", type=Path, default=None, help="file with the token that --http asks for")
+    add("--http-model", action="append", default=[], help="reference to offer there as well; repeatable")
     return parser.parse_args(arguments)
 
 
 def _serve(options: argparse.Namespace) -> None:
+    address = parse_address(options.http) if options.http else None
+    token = read_token(options.http_token_file) if address is not None else ""
     lock = _take_lock(options.socket)
+    # Before its own socket: who finds that one finds the server whole.
+    network_listener = listen(*address) if address is not None else None
     counters = Counters()
-    registry = Registry(
+    registry = _registry(options, counters)
+    activity = Activity(time.monotonic)
+    names = checked((options.text_model, options.embedding_model, *options.http_model))
+    listener = _listen(options.socket)
+    server = uvicorn.Server(_config(make_app(Catalog(registry, names, closed=False), counters, activity)))
+    doors: list[tuple[uvicorn.Server, socket.socket]] = [(server, listener)]
+    if network_listener is not None:
+        app = make_app(Catalog(registry, names, closed=True), counters, activity)
+        doors.append((NetworkServer(_config(Gate(app, token))), network_listener))
+        log.info("model_server_http host=%s port=%d", *network_listener.getsockname()[:2])
+    _stop_on_signals(server)
+    log.info("model_server_listening socket=%s pid=%d", options.socket, os.getpid())
+    try:
+        _preload(registry, options.preload)
+        asyncio.run(_until_idle(doors, activity, options.idle_exit_s))
+    finally:
+        options.socket.unlink(missing_ok=True)
+        registry.stop()
+        lock.close()
+        log.info("model_server_stopped pid=%d", os.getpid())
+
+
+def _registry(options: argparse.Namespace, counters: Counters) -> Registry:
+    return Registry(
         RegistrySettings(
             text_model=options.text_model,
             embedding_model=options.embedding_model,
@@ -82,40 +120,35 @@ def _serve(options: argparse.Namespace) -> None:
             memory_mib=options.model_memory_mib,
             api_key=os.environ.get(API_KEY_VARIABLE, ""),
             prices=parse_prices(os.environ.get(PRICES_VARIABLE, "")),
+            kept_mib=options.kept_mib,
+            cache_url=os.environ.get(CACHE_URL_VARIABLE, ""),
         ),
         counters,
     )
-    activity = Activity(time.monotonic)
-    listener = _listen(options.socket)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            make_app(registry, counters, activity),
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            # Clients send again what was not answered: a stop need not wait for long work.
-            timeout_graceful_shutdown=2,
-        )
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        # Who asks is who is connected; a header cannot say otherwise.
+        proxy_headers=False,
+        # Clients send again what was not answered: a stop need not wait for long work.
+        timeout_graceful_shutdown=2,
     )
-    _stop_on_signals(server)
-    log.info("model_server_listening socket=%s pid=%d", options.socket, os.getpid())
-    try:
-        _preload(registry, options.preload)
-        asyncio.run(_until_idle(server, listener, activity, options.idle_exit_s))
-    finally:
-        options.socket.unlink(missing_ok=True)
-        registry.stop()
-        lock.close()
-        log.info("model_server_stopped pid=%d", os.getpid())
 
 
-def _wait_without_spinning() -> None:
-    """Have Torch's threads sleep while they wait for each other.
+def _wait_briefly_awake() -> None:
+    """Have Torch's threads wait for each other awake for some microseconds, and asleep from then on.
 
-    They spin by default. Where another process has the core of the thread waited for, spinning takes
-    up the time that this thread needs: a pass of 0.4 s then took 5 s. Read when Torch is imported.
+    By default they stay awake for milliseconds: where another process has the core of the thread waited
+    for, that takes up the time which this thread needs, and a pass of 0.4 s took 5 s. Asleep at once they
+    would be woken some hundred times a pass, which doubles its time. Read when Torch is imported.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 
 def _stop_on_signals(server: uvicorn.Server) -> None:
@@ -145,11 +178,17 @@ def _preload(registry: Registry, references: Sequence[str]) -> None:
 
 
 async def _until_idle(
-    server: uvicorn.Server, listener: socket.socket, activity: Activity, idle_exit_s: float
+    doors: Sequence[tuple[uvicorn.Server, socket.socket]], activity: Activity, idle_exit_s: float
 ) -> None:
-    watcher = asyncio.create_task(_stop_when_idle(server, activity, idle_exit_s))
-    await server.serve(sockets=[listener])
+    """Serve at all doors until the first one ends, which hears the signals."""
+    first, listener = doors[0]
+    watcher = asyncio.create_task(_stop_when_idle(first, activity, idle_exit_s))
+    others = [asyncio.create_task(server.serve(sockets=[its])) for server, its in doors[1:]]
+    await first.serve(sockets=[listener])
     watcher.cancel()
+    for server, _ in doors[1:]:
+        server.should_exit = True
+    await asyncio.gather(*others)
 
 
 async def _stop_when_idle(server: uvicorn.Server, activity: Activity, idle_exit_s: float) -> None:

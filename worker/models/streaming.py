@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from concurrent.futures import Future
 
 from starlette.concurrency import run_in_threadpool
 
 from tasks.errors import HandlerError
+from worker.models.answering import Finds
 from worker.models.backend import Backend
 from worker.models.jobs import to_failure
 from worker.models.outcomes import failed
 from worker.models.protocol import Usage
-from worker.models.registry import Registry
 from worker.models.wire import GenerateReply, GenerateRequest, Part
 
 
@@ -25,7 +25,7 @@ class TextStream:
         registry: finds who answers.
     """
 
-    def __init__(self, message: GenerateRequest, registry: Registry) -> None:
+    def __init__(self, message: GenerateRequest, registry: Finds) -> None:
         self._message = message
         self._registry = registry
         self._queue: asyncio.Queue[Part | GenerateReply] = asyncio.Queue()
@@ -37,7 +37,7 @@ class TextStream:
         self._future = await run_in_threadpool(self._start)
         self._future.add_done_callback(self._end)
 
-    async def messages(self) -> AsyncIterator[Part | GenerateReply]:
+    async def messages(self) -> AsyncGenerator[Part | GenerateReply]:
         """Every further part, and the whole reply at last. Closing it gives the texts up."""
         try:
             while True:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from worker.models.wire import PROTOCOL, Health
 
 log = logging.getLogger(__name__)
 
-_LOG_NAME = "model-server.log"
 _MAX_LOG_BYTES = 10 * 2**20
 _PING_TIMEOUT_S = 10.0
 
@@ -37,6 +36,10 @@ class ServerSettings:
     log_folder: Path
     #: Further command-line options of ``python -m worker.models.server``.
     options: tuple[str, ...] = ()
+    #: Beside this process's own environment, for what a command line must not show.
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    #: Number of the GPU that it may use; empty: any.
+    gpu: str = ""
     python: str = sys.executable
     #: Longest wait for a started server to listen. It listens before it loads any model.
     start_timeout_s: float = 60.0
@@ -115,14 +118,14 @@ def _start_lock(socket_path: Path) -> Iterator[None]:
 
 def _start(settings: ServerSettings) -> Health:
     settings.log_folder.mkdir(parents=True, exist_ok=True)
-    log_path = settings.log_folder / _LOG_NAME
+    log_path = server_log(settings)
     _rotate(log_path)
     command = [settings.python, "-m", "worker.models.server", "--socket", str(settings.socket_path)]
     with open(log_path, "ab") as output:
         process = subprocess.Popen(
             [*command, *settings.options],
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": _import_path()},
+            env={**os.environ, **settings.environment, "PYTHONPATH": _import_path()},
             stdout=output,
             stderr=output,
             # In its own session: it outlives the worker and gets none of its terminal's signals.
@@ -147,6 +150,16 @@ def _start(settings: ServerSettings) -> Health:
         f"the model server did not answer at {settings.socket_path} within "
         f"{settings.start_timeout_s:g} s and was stopped; the end of {log_path}: {_tail(log_path)}"
     )
+
+
+def server_environment(settings: ServerSettings) -> dict[str, str]:
+    """This process's, with one GPU alone where one is named, counted as the driver's tools count them."""
+    gpu = {"CUDA_VISIBLE_DEVICES": settings.gpu, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"} if settings.gpu else {}
+    return {**os.environ, **gpu, "PYTHONPATH": _import_path()}
+
+
+def server_log(settings: ServerSettings) -> Path:
+    return settings.log_folder / (f"model-server-{settings.gpu}.log" if settings.gpu else "model-server.log")
 
 
 def _import_path() -> str:

@@ -15,13 +15,14 @@ from master.fleet.notices import list_notices
 from master.fleet.paces import note_paces
 from master.fleet.roster import ask_update, drain_worker, list_workers, remove_worker
 from master.fleet.strikes import note_success_elsewhere
-from master.fleet.workers import hear_worker, join_worker, leave_worker, miss_workers
+from master.fleet.workers import hear_worker, join_worker, leave_worker, miss_workers, model_servers
+from master.flows.runs import show_run
 from master.store.tables import events, paces, runs, steps, tokens, workers
 from master.tokens import find_principal
 from master.trials import close_canaries, start_canaries
 from tasks.errors import NotFound, Refused
 from tasks.needs import Needs
-from tasks.protocol import Failure, Gpu, Grant, Heartbeat, Join, Redeem, Refusal, Report
+from tasks.protocol import Failure, Gpu, Grant, Heartbeat, Join, ModelServerStats, Redeem, Refusal, Report
 from tests.integration.core.conftest import BUILD, HARDWARE, Bench
 
 GPU = HARDWARE.model_copy(update={"gpus": (Gpu(name="card", memory_mib=24_000),)})
@@ -293,6 +294,49 @@ def test_quarantine_survives_a_crash_of_the_worker_but_not_another_build(bench: 
     assert bench.join(session="session-2").state == "quarantined"
     bench.install("c" * 12)
     assert bench.join(session="session-3", build="c" * 12).state == "active"
+
+
+def test_model_servers_numbers_are_kept_as_long_as_the_worker_is_heard_from(bench: Bench) -> None:
+    join(bench, "card")
+    assert standing(bench, "card")["model_server"] is None
+    stats = ModelServerStats(models=("fake:",), rows=3, max_rows=32, prefix_hit_rate=0.5, done=7)
+    beat(bench, "card", models=stats)
+    assert standing(bench, "card")["model_server"] == stats.model_dump(mode="json")
+    assert bench.read(model_servers) == {"card": stats, "one": None}
+    beat(bench, "card")
+    assert bench.read(model_servers)["card"] is None, "its model server has gone"
+
+
+@pytest.mark.parametrize("how", ["silent", "stopped", "removed", "started again"])
+def test_numbers_of_a_worker_that_is_gone_are_not_shown_as_if_they_were_of_now(
+    bench: Bench, how: str
+) -> None:
+    join(bench, "card")
+    beat(bench, "card", models=ModelServerStats(rows=3))
+    if how == "silent":
+        bench.pass_by(76)
+        bench.write(miss_workers, heartbeat_s=30)
+    elif how == "stopped":
+        bye = Heartbeat(worker="card", session="session-card", hardware=HARDWARE)
+        bench.write(leave_worker, bye)
+    elif how == "removed":
+        bench.write(remove_worker, "card", by="owner")
+    else:
+        join(bench, "card")
+    shown = {worker["name"]: worker for worker in bench.read(lambda c: list_workers(c, removed=True))}
+    assert shown["card"]["model_server"] is None
+    assert bench.read(model_servers).get("card") is None
+
+
+def test_run_shows_what_its_steps_asked_of_models(bench: Bench) -> None:
+    run_id = bench.start(steps=2)
+    first, second = bench.publish()
+    usage = {"prompt_tokens": 9, "kept": 1, "models": [{"model": "fake:", "sha256": "0" * 64}]}
+    for posting, used, number in ((first, usage, 1), (second, {}, 2)):
+        granted = bench.granted(posting.ticket, claim=f"claim-0{number}")
+        report(bench, granted, "one", result={"echo": "", "started_at_s": 1.0}, usage=used)
+    shown = bench.read(lambda c: show_run(c, run_id))["steps"]
+    assert [step["usage"] for step in shown if step["kind"] == "task"] == [usage, {}]
 
 
 def test_owner_hears_once_of_a_silent_worker_and_once_that_it_is_back(bench: Bench) -> None:

@@ -11,8 +11,11 @@ from master.ledger.money import format_money
 from master.web.views import (
     collapse_events,
     describe_hardware,
+    describe_usage,
     format_age,
     format_duration,
+    format_latency,
+    model_server_of,
     percent,
     pick_pictures,
     slots_of,
@@ -169,3 +172,42 @@ def test_largest_picture_stands_for_its_run() -> None:
         ]
     )
     assert {run: picture["digest"] for run, picture in found.items()} == {"r": "chart", "s": "other"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.0, "0 ms"), (0.0371, "37 ms"), (0.9996, "1.0 s"), (75.0, "1 min 15 s")]
+)
+def test_latency_is_shown_in_milliseconds_below_a_second(seconds: float, shown: str) -> None:
+    assert format_latency(seconds) == shown
+
+
+def test_worker_without_a_model_server_shows_none() -> None:
+    assert model_server_of({"model_server": None}) is None
+
+
+def test_model_server_that_has_done_nothing_is_shown_without_dividing_by_its_rows() -> None:
+    shown = model_server_of({"model_server": {}})
+    assert shown is not None
+    assert (shown["busy"], shown["models"]) == (0.0, ())
+    assert dict(shown["facts"])["answers"] == "0 done"
+
+
+def test_usage_names_the_model_and_what_it_cost() -> None:
+    model = {"model": "openai:http://h/v1#m", "sha256": "a" * 64, "dtype": "remote", "device": "http://h"}
+    usage = {
+        "prompt_tokens": 1000,
+        "generated_tokens": 234,
+        "seconds": 2.5,
+        "cost_micros": 1500,
+        "models": [model],
+    }
+    shown = describe_usage(usage)
+    assert (
+        shown == "openai:http://h/v1#m (remote, http://h, aaaaaaaaaaaa), 1,234 tokens, 2.5 s, cost 0.001500"
+    )
+
+
+def test_usage_of_a_model_that_was_not_described_names_it_all_the_same() -> None:
+    unknown = {"model": "fake:", "sha256": "", "dtype": "", "device": ""}
+    assert describe_usage({"models": [unknown]}) == "fake:, 0 tokens, 0 ms"
+    assert describe_usage({}) == ""

@@ -6,7 +6,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from pydantic import ValidationError
+
 from worker.hardware import is_model_here, probe_hardware, read_gpu
+from worker.models.supervise import ServerSettings, server_environment, server_log
+from worker.settings import WorkerSettings
 
 
 class FakeNvml:
@@ -46,3 +51,18 @@ def test_only_models_that_are_here_are_reported(tmp_path: Path) -> None:
     assert found.models == (str(model),)
     assert found.memory_mib >= found.memory_free_mib > 0
     assert not is_model_here("embedded:unknown")
+
+
+def test_worker_with_a_gpu_of_its_own_has_a_model_server_of_its_own(
+    d8_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = WorkerSettings().socket_path()
+    monkeypatch.setenv("D8_GPU", "1")
+    settings = WorkerSettings()
+    assert settings.socket_path() != first
+    started = ServerSettings(socket_path=settings.socket_path(), log_folder=d8_home, gpu=settings.gpu)
+    assert server_environment(started)["CUDA_VISIBLE_DEVICES"] == "1"
+    assert server_log(started) != server_log(ServerSettings(socket_path=first, log_folder=d8_home))
+    monkeypatch.setenv("D8_GPU", "first")
+    with pytest.raises(ValidationError):
+        WorkerSettings()

@@ -14,6 +14,15 @@ import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
+#: Logits that are held at once where they are computed as a product; 64 MiB in fp32.
+_MOST_LOGITS = 2**24
+#: Queries to a key-value head that are few.
+_FEW_QUERIES = 64
+#: Rows from which on its further operations are worth it.
+_SOME_ROWS = 8
+# The kernel behind Torch's attention on a CPU, which also tells the softmax's denominator.
+_FLASH: Any = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # noqa: SLF001
+
 #: Name under which transformers knows it.
 NAME = "d8_past"
 #: The keyword by which a pass's ``Past`` reaches it.
@@ -34,11 +43,12 @@ def attend(
         (rows, columns, heads x head size).
     """
     rows, columns, heads, size = query.shape
+    if _by_products(query, keys):
+        return attend_with_weight(query, keys, values, mask, scale)[0].reshape(rows, columns, heads * size)
     laid, mask = _laid_out(query, keys.shape[2], mask)
-    output = torch.nn.functional.scaled_dot_product_attention(
-        laid, keys.transpose(1, 2), values.transpose(1, 2), attn_mask=mask, scale=scale
-    )
-    return _back(output, columns, heads).reshape(rows, columns, heads * size)
+    laid, keys, values, mask = _widened(laid, keys.transpose(1, 2), values.transpose(1, 2), mask)
+    output = torch.nn.functional.scaled_dot_product_attention(laid, keys, values, attn_mask=mask, scale=scale)
+    return _back(output.to(query.dtype), columns, heads).reshape(rows, columns, heads * size)
 
 
 def attend_with_weight(
@@ -47,17 +57,47 @@ def attend_with_weight(
     """As ``attend``: (rows, columns, heads, head size), and the logarithm of each softmax's denominator,
     (rows, columns, heads), by which parts of an attention can be put together."""
     _, columns, heads, _ = query.shape
+    products = _by_products(query, keys)
     laid, mask = _laid_out(query, keys.shape[2], mask)
     keys, values = keys.transpose(1, 2), values.transpose(1, 2)
-    if query.device.type == "cpu":
-        output, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(  # noqa: SLF001 - the one that tells the weight
-            laid, keys, values, attn_mask=mask, scale=scale
-        )
-    else:
-        logits = torch.matmul(laid, keys.transpose(-1, -2)).float() * scale + mask
+    if products:
+        logits = torch.matmul(laid, keys.transpose(-1, -2)).float().mul_(scale).add_(mask)
         weight = torch.logsumexp(logits, dim=-1)
-        output = torch.matmul(torch.exp(logits - weight[..., None]).to(values.dtype), values)
+        output = torch.matmul(logits.sub_(weight[..., None]).exp_().to(values.dtype), values)
+    else:
+        laid, keys, values, mask = _widened(laid, keys, values, mask)
+        output, weight = _FLASH(laid, keys, values, attn_mask=mask, scale=scale)
+        output = output.to(query.dtype)
     return _back(output, columns, heads), _back(weight[..., None], columns, heads)[..., 0]
+
+
+def _by_products(query: torch.Tensor, keys: torch.Tensor) -> bool:
+    """Whether two plain products with a softmax between are the better way.
+
+    A CPU's kernel for 16 bits lays out all keys anew for instructions that pay off with many of both. On a
+    GPU no other way tells the denominator under a mask.
+    """
+    if query.device.type != "cpu":
+        return True
+    rows, columns, heads, _ = query.shape
+    small = rows * columns * heads * keys.shape[1] <= _MOST_LOGITS
+    return query.dtype != torch.float32 and rows >= _SOME_ROWS and small and not _is_few(columns, heads, keys)
+
+
+def _is_few(columns: int, heads: int, keys: torch.Tensor) -> bool:
+    """Whether few queries look at each key-value head."""
+    return columns * heads // keys.shape[2] <= _FEW_QUERIES
+
+
+def _widened(
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """In fp32 where a CPU has few queries of 16 bits to a row: quicker than its kernel for 16 bits, and more
+    exact. Queries as laid out, (rows, key-value heads, queries, head size)."""
+    few = query.shape[0] >= _SOME_ROWS and query.shape[2] <= _FEW_QUERIES
+    if query.device.type != "cpu" or query.dtype == torch.float32 or not few:
+        return query, keys, values, mask
+    return query.float(), keys.float(), values.float(), mask.float()
 
 
 def attend_causally(

@@ -66,6 +66,9 @@ class CausalBackend:
     def describe(self) -> DescribeReply:
         return self._description
 
+    def forget(self) -> None:
+        self._engine.call(self._model.prefixes.clear)
+
     @property
     def prefix_cache_bytes(self) -> int:
         return self._model.prefixes.bytes
@@ -124,6 +127,9 @@ class SentenceBackend:
 
     def describe(self) -> DescribeReply:
         return self._description
+
+    def forget(self) -> None:
+        """An encoder keeps nothing."""
 
     @property
     def prefix_cache_bytes(self) -> int:

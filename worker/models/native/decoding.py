@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -53,7 +53,7 @@ class DecodeQueue:
             unit.arrival = self._arrivals
             bisect.insort(self._waiting, unit, key=lambda waiting: waiting.order)
 
-    def turn(self) -> None:
+    def turn(self, more: Callable[[], bool]) -> None:
         """Admit what fits and decode a few steps."""
         self._purge()
         try:
@@ -62,6 +62,8 @@ class DecodeQueue:
                 if not self._rows:
                     break
                 self._step()
+                if more() and len(self._rows) < self._max_rows:
+                    break
         except Exception as error:  # noqa: BLE001 - whatever it is, only its culprit fails
             self._recover(error)
         if not self.busy:

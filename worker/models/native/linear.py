@@ -56,6 +56,27 @@ class Linear:
         return _POINTWISE(x, self._packed, self._bias, "swish", [], "")  # type: ignore[no-any-return]
 
 
+class _Packed(torch.nn.Module):
+    """A ``Linear`` where transformers expects a module."""
+
+    def __init__(self, module: torch.nn.Linear) -> None:
+        super().__init__()
+        self._linear = Linear(module.weight, module.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self._linear(x)
+
+
+def packed(model: Any) -> Any:
+    """``model`` with its linear layers laid out for the processor, where that helps."""
+    if model.device.type == "cpu":
+        for parent in list(model.modules()):
+            for name, child in list(parent.named_children()):
+                if type(child) is torch.nn.Linear:
+                    setattr(parent, name, _Packed(child))
+    return model
+
+
 def _pack(weight: torch.Tensor) -> torch.Tensor | None:
     """The weights in oneDNN's own layout, or None where it has none for them."""
     if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.bfloat16):

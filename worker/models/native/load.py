@@ -19,8 +19,9 @@ from tasks.errors import PermanentFailure
 from worker.models.artifacts import ModelFiles, folder_files, is_causal
 from worker.models.native.causal import CPU_BUDGET, GPU_BUDGET, CausalModel
 from worker.models.native.decoder import LlamaDecoder
+from worker.models.native.linear import packed
 from worker.models.native.sentence import SentenceModel
-from worker.models.native.sharing import try_sharing
+from worker.models.native.sharing import DecoderType, share, try_sharing
 from worker.models.native.text import Text
 
 log = logging.getLogger(__name__)
@@ -61,20 +62,32 @@ def ready_folder(files: ModelFiles, cache_folder: Path) -> Path:
     return target
 
 
-def load_causal(folder: Path, placement: Placement) -> CausalModel:
+@dataclasses.dataclass
+class Known:
+    """What was found out about a model and its dtype, so that loading it again takes less."""
+
+    text: Text | None = None
+    decoder: DecoderType | None = None
+
+
+def load_causal(folder: Path, placement: Placement, known: Known) -> CausalModel:
     """A causal language model from a folder of safetensors, ready to compute.
 
-    Whether it can run as rows that share prefixes is tried out here.
+    Whether it can run as rows that share prefixes is tried out here, the first time.
     """
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=placement.dtype, use_safetensors=True, local_files_only=True
     )
-    context_tokens = int(model.config.get_text_config().max_position_embeddings)
+    if known.text is None:
+        context_tokens = int(model.config.get_text_config().max_position_embeddings)
+        known.text = Text(AutoTokenizer.from_pretrained(folder, local_files_only=True), context_tokens)
     budget = GPU_BUDGET if placement.device.type == "cuda" else CPU_BUDGET
-    causal = CausalModel(_placed(model, placement), Text(tokenizer, context_tokens), budget)
+    causal = CausalModel(_placed(model, placement), known.text, budget)
     with torch.inference_mode():
-        try_sharing(causal)
+        if known.decoder is None:
+            known.decoder = try_sharing(causal)
+        else:
+            share(causal, known.decoder)
     if isinstance(causal.decoder, LlamaDecoder):
         causal.release_layers()
     return causal
@@ -89,7 +102,7 @@ def load_sentence(folder: Path, placement: Placement) -> SentenceModel:
     limits = _settings(folder / "sentence_bert_config.json")
     max_tokens = int(limits.get("max_seq_length", model.config.max_position_embeddings))
     return SentenceModel(
-        _placed(model, placement),
+        packed(_placed(model, placement)),
         tokenizer,
         max_tokens=max_tokens,
         pooling=_pooling(folder),
@@ -97,11 +110,11 @@ def load_sentence(folder: Path, placement: Placement) -> SentenceModel:
     )
 
 
-def load(folder: Path, placement: Placement) -> CausalModel | SentenceModel:
-    """Whichever the folder holds."""
+def load(folder: Path, placement: Placement, known: Known | None = None) -> CausalModel | SentenceModel:
+    """Whichever the folder holds. ``known`` comes from an earlier loading of the same files, or is filled."""
     try:
         if is_causal(folder):
-            return load_causal(folder, placement)
+            return load_causal(folder, placement, known or Known())
         return load_sentence(folder, placement)
     except (OSError, ValueError, KeyError) as error:
         raise PermanentFailure(

@@ -15,6 +15,9 @@ from worker.models.native.attention import additive, attend, attend_causally, at
 from worker.models.native.shelf import Look
 from worker.models.native.slots import Slots
 
+#: New columns from which on leaving out what none may see is worth its own way.
+_MANY = 256
+
 
 class Window:
     """A forward pass over ``columns`` new tokens of each row from ``start`` on, behind what it has.
@@ -43,7 +46,7 @@ class Window:
             # (2, layers, rows x columns, key-value heads, head size)
             self._flat = data.view(*data.shape[:2], -1, *data.shape[4:])
         #: Nothing lies before the new tokens: attention needs no mask.
-        self._first = visible is None and max(own) == 0 and not self._looks
+        self._first = visible is None and max(own) == 0 and not self._looks and columns >= _MANY
         if visible is None:
             ends = places[:1] if self._together is not None else places
             visible = torch.arange(self._stop, device=data.device) <= ends[:, :, None]
@@ -114,9 +117,11 @@ def _mixed(
         seen, heavy = attend_with_weight(asked, held[0], held[1], look.mask, scale)
         seen = seen.reshape(-1, columns, heads, size).index_select(0, look.at)
         heavy = heavy.reshape(-1, columns, heads).index_select(0, look.at)
-        heavy = torch.where(look.sharing, heavy, float("-inf"))
+        if not look.by_all:
+            heavy = torch.where(look.sharing, heavy, float("-inf"))
         # Both are means under their own softmax: weigh them by their shares of the whole.
         share = torch.sigmoid(heavy - weight)[..., None].to(output.dtype)
         output = torch.lerp(output, seen, share)
-        weight = torch.logaddexp(weight, heavy)
+        if look is not looks[-1]:
+            weight = torch.logaddexp(weight, heavy)
     return output.reshape(rows, columns, heads * size)

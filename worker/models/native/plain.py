@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -55,7 +55,7 @@ class PlainDecodeQueue:
     def add(self, units: Sequence[Unit[GenerateTask, Generated]]) -> None:
         self._waiting.extend(units)
 
-    def turn(self) -> None:
+    def turn(self, more: Callable[[], bool]) -> None:
         for _ in range(_STEPS_PER_TURN):
             if self._row is None:
                 if not self._waiting:

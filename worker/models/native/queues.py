@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from worker.models.jobs import Unit, run_isolated
@@ -30,8 +30,9 @@ class Queue(Protocol):
     @property
     def busy(self) -> bool: ...
 
-    def turn(self) -> None:
-        """Compute one batch, so that other work gets its turn soon."""
+    def turn(self, more: Callable[[], bool]) -> None:
+        """Compute one batch, so that other work gets its turn soon. Where that takes several passes, end it
+        as soon as there is ``more``: something has arrived."""
         ...
 
 
@@ -56,7 +57,7 @@ class ScoreQueue:
             unit.arrival = self._arrivals
         self._arrived.extend(units)
 
-    def turn(self) -> None:
+    def turn(self, more: Callable[[], bool]) -> None:
         if self._arrived:
             self._plan()
         batch = self._batches.popleft()
@@ -142,7 +143,7 @@ class EmbedQueue:
     def add(self, units: Sequence[EmbedUnit]) -> None:
         self._waiting.extend(units)
 
-    def turn(self) -> None:
+    def turn(self, more: Callable[[], bool]) -> None:
         waiting = [unit for unit in self._waiting if not unit.dropped]
         costs = [len(unit.task) for unit in waiting]
         batches = fill_batches(costs, self._model.new_tokens, _EMBED_ROWS)

@@ -10,6 +10,8 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from worker.models.artifacts import ModelFiles
+from worker.models.batching import load as batching
+from worker.models.batching.backend import BatchingBackend
 from worker.models.native import load
 from worker.models.native.backend import CausalBackend, SentenceBackend
 from worker.models.native.causal import CausalModel
@@ -34,6 +36,7 @@ class TorchRuntime:
         self.engine = Engine()
         self._cache_folder = cache_folder
         self._counters = counters
+        self._known: dict[str, load.Known] = {}
         self._placement = load.choose_placement(dtype)
         self.budget_bytes = memory_mib * 2**20 or _default_budget_bytes(self._placement.device)
 
@@ -47,19 +50,33 @@ class TorchRuntime:
     def open(self, reference: str, files: ModelFiles) -> CausalBackend | SentenceBackend:
         """Load the model and put it behind a backend."""
         folder = load.ready_folder(files, self._cache_folder)
+        known = self._known.setdefault(files.sha256, load.Known())
         if self._placement.device.type == "cpu":
-            model = self.engine.call(lambda: load.load(folder, self._placement))
+            model = self.engine.call(lambda: load.load(folder, self._placement, known))
         else:
-            model = load.load(folder, self._placement)  # the others go on meanwhile
-        description = DescribeReply(
+            model = load.load(folder, self._placement, known)  # the others go on meanwhile
+        description = self._describe(reference, files)
+        if isinstance(model, CausalModel):
+            return CausalBackend(model, description, self.engine, self._counters)
+        return SentenceBackend(model, description, self.engine, self._counters)
+
+    def open_batching(self, reference: str, files: ModelFiles) -> BatchingBackend:
+        """Load the model and have transformers batch its requests."""
+        folder = load.ready_folder(files, self._cache_folder)
+        if self._placement.device.type == "cpu":
+            loaded = self.engine.call(lambda: batching.load(folder, self._placement))
+        else:
+            loaded = batching.load(folder, self._placement)
+        spare_bytes = self.budget_bytes - self.memory_bytes(files)
+        return batching.open_backend(loaded, self._describe(reference, files), spare_bytes, self._counters)
+
+    def _describe(self, reference: str, files: ModelFiles) -> DescribeReply:
+        return DescribeReply(
             model=reference,
             sha256=files.sha256,
             dtype=self._placement.dtype_name,
             device=_device_name(self._placement.device),
         )
-        if isinstance(model, CausalModel):
-            return CausalBackend(model, description, self.engine, self._counters)
-        return SentenceBackend(model, description, self.engine, self._counters)
 
 
 def _quiet() -> None:

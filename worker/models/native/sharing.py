@@ -21,13 +21,17 @@ _TOLERANCE = {torch.float32: 0.01}
 _ROUNDED_TOLERANCE = 1.0
 
 
-def try_sharing(model: CausalModel) -> None:
+#: Ways to run a model as rows.
+DecoderType = type[LlamaDecoder | TransformersDecoder]
+
+
+def try_sharing(model: CausalModel) -> DecoderType | None:
     """Let the model share prefixes if its layers allow it and it proves right on a small example.
 
-    The faster decoder is tried first.
+    The faster decoder is tried first. Returns the one that it runs with, None for neither.
     """
     if not attends_to_all(model.model.config.get_text_config()):
-        return
+        return None
     tasks = _example(model)
     expected = [plain_score(model, task.prompt, task.choices) for task in tasks]
     own_attention = model.model.config._attn_implementation  # noqa: SLF001 - transformers has no public name
@@ -35,13 +39,26 @@ def try_sharing(model: CausalModel) -> None:
         error = _difference(model, make, tasks, expected)
         if error <= _TOLERANCE.get(model.dtype, _ROUNDED_TOLERANCE):
             model.shares = True
-            return
+            return make
         kind = model.model.config.model_type
         log.warning("model_decoder_refused type=%s decoder=%s error=%.3g", kind, make.__name__, error)
     model.model.set_attn_implementation(own_attention)
+    return None
 
 
-def _decoders(model: CausalModel) -> list[type[LlamaDecoder | TransformersDecoder]]:
+def share(model: CausalModel, make: DecoderType) -> None:
+    """Let the model share prefixes with a decoder that has proved right."""
+    _use(model, make)
+    model.shares = True
+
+
+def _use(model: CausalModel, make: DecoderType) -> None:
+    if make is TransformersDecoder:
+        model.model.set_attn_implementation(attention.NAME)
+    model.decoder = make(model.model.get_decoder())
+
+
+def _decoders(model: CausalModel) -> list[DecoderType]:
     llama = model.model.config.get_text_config().model_type in LLAMA_SHAPED
     return [LlamaDecoder, TransformersDecoder] if llama else [TransformersDecoder]
 
@@ -66,15 +83,13 @@ def _example(model: CausalModel) -> list[ScoreTask]:
 
 def _difference(
     model: CausalModel,
-    make: type[LlamaDecoder | TransformersDecoder],
+    make: DecoderType,
     tasks: list[ScoreTask],
     expected: list[tuple[float, ...]],
 ) -> float:
     """Largest difference in nats; infinite where the model does not run like this at all."""
     try:
-        if make is TransformersDecoder:
-            model.model.set_attn_implementation(attention.NAME)
-        model.decoder = make(model.model.get_decoder())
+        _use(model, make)
         pasts, _ = model.compute_prefixes([tasks[0].prompt[:5], tasks[1].prompt[:3]])
         found, _ = score_batch(model, pasts, tasks)
     except (AttributeError, IndexError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:

@@ -53,6 +53,8 @@ class Look:
     at: torch.Tensor
     #: (rows, 1, 1), True for rows that share something here.
     sharing: torch.Tensor
+    #: Whether all rows do.
+    by_all: bool
     #: (places, 1, 1, tokens)
     mask: torch.Tensor
 
@@ -79,5 +81,6 @@ def look_at(shelf: Shelf, rows: int, start: int) -> Look | None:
         places=len(members),
         at=torch.tensor(at, device=device),
         sharing=torch.tensor(sharing, device=device)[:, None, None],
+        by_all=all(sharing),
         mask=mask[:, None, None],
     )

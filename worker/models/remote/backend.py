@@ -93,6 +93,9 @@ class OpenAIBackend:
             model=self._reference.text, sha256="unknown", dtype="unknown", device=self._endpoint.base_url
         )
 
+    def forget(self) -> None:
+        """There is nothing to forget here."""
+
     @property
     def prefix_cache_bytes(self) -> int:
         return 0

@@ -1,0 +1,1 @@
+"""transformers' own continuous batching as one of the server's backends. Imports Torch."""
