@@ -603,3 +603,19 @@ def test_the_registry_puts_the_model_away_when_another_needs_its_memory(
     assert registry.loaded() == (str(folder),)
     wait_until(lambda: not backend._guard._thread.is_alive(), what="its thread has ended")
     registry.stop()
+
+
+def test_the_registry_ends_it_behind_kept_answers_too(
+    folder: Path, tmp_path: Path, counters: Counters
+) -> None:
+    settings = RegistrySettings(
+        text_model="fake:", embedding_model="fake:", cache_folder=tmp_path, threads=1, kept_mib=1
+    )
+    registry = Registry(settings, counters)
+    backend = registry.backend(f"transformers:{folder}", "text")
+    assert not isinstance(backend, BatchingBackend)
+    assert len(loop_threads()) == 1
+
+    registry.stop()
+
+    assert loop_threads() == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 
 from worker.models.jobs import Unit
 from worker.models.native.causal import CausalModel
@@ -23,7 +22,7 @@ class GenerateTask:
 
 
 class Row:
-    """Its tokens so far, its own random numbers, and when it ends."""
+    """Its tokens so far, and when it ends."""
 
     def __init__(self, unit: Unit[GenerateTask, Generated], model: CausalModel) -> None:
         task = unit.task
@@ -33,7 +32,6 @@ class Row:
         self.tokens: list[int] = []
         self._item = task.item
         self._model = model
-        self._random = random.Random(task.item.seed)
         self._longest_stop = max((len(stop.encode()) for stop in task.item.stop), default=0)
         self.matcher: Matcher | None = None
         if task.item.grammar.kind != "none":
@@ -45,8 +43,7 @@ class Row:
 
     def draw(self) -> Draw:
         item = self._item
-        uniform = self._random.random() if item.temperature > 0 else 0.0
-        return Draw(item.temperature, item.top_p, item.top_k, uniform)
+        return Draw(item.temperature, item.top_p, item.top_k, item.seed, len(self.tokens))
 
     def take(self, token: int) -> Generated | None:
         """Add a token; the result once this was the last."""
