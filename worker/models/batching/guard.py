@@ -265,7 +265,7 @@ class Guard:
         if self._loop is None:
             self._loop = self._start()
         if not self._loop.submit(name, task.prompt, task.limit, ends, heard, streams=streams):
-            self._lose_loop("transformers' batching loop ended")
+            self._lose_loop(f"transformers' batching loop ended ({self._loop.why})")
 
     def _lose_loop(self, why: str) -> None:
         """All that it computes fails, what only waits does not: the next loop will have it."""
