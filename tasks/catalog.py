@@ -21,7 +21,6 @@ from tasks import (
     python_execute,
     text_embed,
 )
-from tasks.errors import NotFound
 from tasks.spec import TaskSpec
 
 TASKS: tuple[TaskSpec[Any, Any], ...] = (
@@ -41,15 +40,3 @@ TASKS: tuple[TaskSpec[Any, Any], ...] = (
     python_execute.TASK,
     text_embed.TASK,
 )
-
-_BY_NAME = {task.name: task for task in TASKS}
-
-
-def get_task(name: str) -> TaskSpec[Any, Any]:
-    """The task of this name; ``NotFound`` names the ones that exist."""
-    try:
-        return _BY_NAME[name]
-    except KeyError:
-        raise NotFound(
-            f"no task is called {name!r}: this build knows {', '.join(sorted(_BY_NAME))}"
-        ) from None

@@ -15,7 +15,7 @@ from master.fleet.states import WorkerState, check_worker_move, state_on_join
 from master.store import news_of
 from master.store.tables import workers
 from tasks.errors import NotFound, Refused
-from tasks.protocol import Hardware, Heartbeat, Join, ModelServerStats, Welcome
+from tasks.protocol import Heartbeat, Join, ModelServerStats, Welcome
 
 #: A worker is offline when it has missed two heartbeats and then some.
 MISSED = 2.5
@@ -135,10 +135,6 @@ def get_worker(connection: Connection, name: str) -> Row[Any]:
     if row is None:
         raise NotFound(f"no worker is called {name!r}: 'd8 worker list' shows them")
     return row
-
-
-def hardware_of(row: Row[Any]) -> Hardware:
-    return Hardware.model_validate(row.hardware)
 
 
 def model_servers(connection: Connection) -> dict[str, ModelServerStats | None]:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from tasks.errors import PermanentFailure, TransientFailure
 from tasks.record import Record
-from worker.models.outcomes import Failed, as_error
+from worker.models.outcomes import Failed, all_there, as_error
 from worker.models.protocol import Generated, GenerateItem, Scored, ScoreItem, Usage
 from worker.models.unix_http import exchange, stream_lines
 from worker.models.used import UsedModels
@@ -37,7 +37,6 @@ from worker.models.wire import (
 
 Reply = TypeVar("Reply", bound=Record)
 Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 #: Items of one message: enough to fill batches, few enough that an answer is never far away.
 ITEMS_PER_MESSAGE = 256
@@ -99,11 +98,11 @@ class ModelClient:
         for part in split_items(items, _score_size):
             reply = self._post("/score", ScoreRequest(model=model, items=tuple(part)), ScoreReply)
             self._add(reply.usage)
-            results.extend(_all_there(reply.results))
+            results.extend(all_there(reply.results))
         return results
 
     def generate(self, model: str, items: Sequence[GenerateItem]) -> list[Generated]:
-        return _all_there(self.generate_each(model, items))
+        return all_there(self.generate_each(model, items))
 
     def generate_each(self, model: str, items: Sequence[GenerateItem]) -> list[Generated | Failed]:
         """As ``generate``, where an item that fails costs the others nothing."""
@@ -133,7 +132,7 @@ class ModelClient:
                     continue
                 reply = _read("/generate", status, line, GenerateReply)
                 self._add(reply.usage)
-                yield from _all_there(reply.results)
+                yield from all_there(reply.results)
                 return
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise TransientFailure(
@@ -232,17 +231,6 @@ def split_items(items: Sequence[Item], size: Callable[[Item], int]) -> Iterator[
         characters += item_size
     if start < len(items):
         yield items[start:]
-
-
-def _all_there(results: Sequence[Result | Failed]) -> list[Result]:
-    """The results, or the first failure among them as an error."""
-    whole: list[Result] = []
-    for number, result in enumerate(results):
-        if isinstance(result, Failed):
-            error = as_error(result)
-            raise type(error)(f"item {number} of {len(results)}: {error}" if len(results) > 1 else str(error))
-        whole.append(result)
-    return whole
 
 
 def _score_size(item: ScoreItem) -> int:

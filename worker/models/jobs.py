@@ -10,10 +10,11 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 from tasks.errors import HandlerError, PermanentFailure, TransientFailure
-from worker.models.outcomes import Expired, Failed, Outcome, failed
+from worker.models.outcomes import Expired, Failed, Outcome, Rejected, failed
 from worker.models.protocol import Asked, Usage
 from worker.models.stats import Counters
 
+Item = TypeVar("Item", bound=Asked)
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 Reply = TypeVar("Reply")
@@ -136,6 +137,19 @@ class Unit(Generic[Task, Result]):
     def fail(self, error: HandlerError) -> None:
         self._ended = True
         self._job.settle(self._index, failed(error), Usage(seconds=self._seconds))
+
+
+def units_of(
+    job: Job[Result], items: Sequence[Item], make: Callable[[int, Item], Task]
+) -> list[Unit[Task, Result]]:
+    """A unit for every item that can be begun; the others are rejected, each for itself."""
+    units = []
+    for number, item in enumerate(items):
+        try:
+            units.append(Unit(job, number, make(number, item), item))
+        except HandlerError as error:
+            job.reject(number, error if isinstance(error, Rejected) else Rejected(str(error)))
+    return units
 
 
 def run_isolated(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
+from typing import TypeVar
 
 from pydantic import Field
 
 from tasks.errors import HandlerError, PermanentFailure, TransientFailure
 from tasks.record import Record
+
+Result = TypeVar("Result")
 
 
 class Outcome(enum.StrEnum):
@@ -76,3 +80,14 @@ def as_error(told: Failed) -> HandlerError:
     if told.outcome is Outcome.REJECTED:
         return Overloaded(told.message) if told.transient else Rejected(told.message)
     return TransientFailure(told.message) if told.transient else PermanentFailure(told.message)
+
+
+def all_there(results: Sequence[Result | Failed]) -> list[Result]:
+    """The results, or the first failure among them as an error, which says of several which one it was."""
+    whole: list[Result] = []
+    for number, result in enumerate(results):
+        if isinstance(result, Failed):
+            error = as_error(result)
+            raise type(error)(f"item {number} of {len(results)}: {error}" if len(results) > 1 else str(error))
+        whole.append(result)
+    return whole

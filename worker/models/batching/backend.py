@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
-from tasks.errors import HandlerError
-from worker.models.batching.guard import BatchUnit, Guard
+from worker.models.batching.guard import Guard
 from worker.models.batching.size import CacheSize
 from worker.models.batching.task import Rules, plain_name
-from worker.models.jobs import Job, Unit, replied
+from worker.models.jobs import Job, replied, units_of
 from worker.models.outcomes import Rejected
 from worker.models.protocol import Generated, GenerateItem, ScoreItem
 from worker.models.stats import Counters
@@ -29,13 +28,7 @@ class BatchingBackend:
         self, items: Sequence[GenerateItem], listener: Callable[[int, str], None] | None = None
     ) -> Future[GenerateReply]:
         job: Job[Generated] = Job(len(items), self._counters, listener)
-        units: list[BatchUnit] = []
-        for number, item in enumerate(items):
-            try:
-                units.append(Unit(job, number, self._rules.accepted(number, item), item))
-            except HandlerError as error:
-                job.reject(number, error if isinstance(error, Rejected) else Rejected(str(error)))
-        self._guard.submit(units)
+        self._guard.submit(units_of(job, items, self._rules.accepted))
         job.future.add_done_callback(lambda done: self._guard.wake() if done.cancelled() else None)
         return replied(job, lambda results, usage: GenerateReply(results=tuple(results), usage=usage))
 

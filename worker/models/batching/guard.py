@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tasks.errors import TransientFailure
-from worker.models.batching.draft import Draft
 from worker.models.batching.loop import Loop
 from worker.models.batching.size import CacheSize
 from worker.models.batching.task import BatchTask
+from worker.models.draft import Draft
 from worker.models.jobs import Unit
 from worker.models.native.text import Text
 from worker.models.protocol import Generated
@@ -202,7 +202,7 @@ class Guard:
             self._fail([unit], f"transformers' batching loop failed: {output.error}")
             return
         try:
-            result = running.draft.read(tokens, last=output.is_finished())
+            result = running.draft.read(tokens, last="length" if output.is_finished() else "")
             if unit.streams:
                 unit.tell(running.draft.sure(tokens) if result is None else result.text)
         except Exception as error:  # noqa: BLE001 - a listener's or a tokenizer's: the others go on

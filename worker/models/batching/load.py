@@ -20,7 +20,7 @@ from worker.models.batching.loop import Loop
 from worker.models.batching.size import choose_size
 from worker.models.batching.task import Rules, plain_name
 from worker.models.native.load import Placement
-from worker.models.native.text import Text
+from worker.models.native.text import Text, generation_ends
 from worker.models.outcomes import Failed
 from worker.models.protocol import GenerateItem
 from worker.models.stats import Counters
@@ -60,7 +60,7 @@ def load(folder: Path, placement: Placement) -> Loaded:
             f"the model in {folder} could not be loaded with transformers {transformers.__version__}: {error}"
         ) from error
     text = Text(tokenizer, int(model.config.get_text_config().max_position_embeddings))
-    return Loaded(model=model, text=text, ends=text.ends() | _generation_ends(model))
+    return Loaded(model=model, text=text, ends=text.ends() | generation_ends(model))
 
 
 def open_backend(
@@ -106,10 +106,3 @@ def _free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return int(psutil.virtual_memory().available)
-
-
-def _generation_ends(model: Any) -> frozenset[int]:
-    ends = getattr(model.generation_config, "eos_token_id", None)
-    if ends is None:
-        return frozenset()
-    return frozenset([ends] if isinstance(ends, int) else ends)

@@ -6,6 +6,8 @@ import dataclasses
 import math
 from typing import Any
 
+from worker.models.native.causal import key_value_shape
+
 #: Only full pages are shared, so a page of transformers' 256 tokens would share no shorter beginning.
 _PAGE_TOKENS = 16
 #: With FlashAttention its kernel for decoding wants pages of this size.
@@ -48,7 +50,7 @@ def choose_size(model: Any, spare_bytes: int, *, flash: bool) -> CacheSize:
     For the same reason a GPU without it gets smaller passes.
     """
     config = model.config.get_text_config()
-    token_bytes = _token_bytes(config, model.dtype.itemsize)
+    token_bytes = key_value_shape(model).token_bytes
     if model.device.type == "cpu":
         most_tokens, share, batch_tokens, rows = 16_384, 4, 64, 64
     else:
@@ -65,10 +67,3 @@ def choose_size(model: Any, spare_bytes: int, *, flash: bool) -> CacheSize:
         batch_tokens=batch_tokens,
         rows=rows,
     )
-
-
-def _token_bytes(config: Any, value_bytes: int) -> int:
-    heads = int(config.num_attention_heads)
-    size = getattr(config, "head_dim", None) or int(config.hidden_size) // heads
-    stored = int(getattr(config, "num_key_value_heads", None) or heads)
-    return int(config.num_hidden_layers) * 2 * stored * int(size) * value_bytes

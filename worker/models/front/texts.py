@@ -17,8 +17,8 @@ from worker.models.front.catalog import Catalog
 from worker.models.front.errors import invalid, told
 from worker.models.front.requests import TextRequest
 from worker.models.front.shapes import DONE, Shape, event
-from worker.models.outcomes import Failed, as_error
-from worker.models.protocol import Generated, GenerateItem
+from worker.models.outcomes import all_there
+from worker.models.protocol import GenerateItem
 from worker.models.registry import Purpose
 from worker.models.stats import Counters
 from worker.models.streaming import TextStream
@@ -75,7 +75,7 @@ class Texts:
     ) -> Response:
         with taken_on(self._counters, len(items)):
             reply = await answer_of(request, lambda: self._catalog.find(asked.model, "text").generate(items))
-        return JSONResponse(shape.whole(_all_there(reply), reply.usage))
+        return JSONResponse(shape.whole(all_there(reply.results), reply.usage))
 
     async def streamed(
         self, request: Request, asked: TextRequest, items: Sequence[GenerateItem], shape: Shape
@@ -110,7 +110,7 @@ class Texts:
                     if not isinstance(message, GenerateReply):
                         yield parts(message.item, message.text)
                         continue
-                    for index, result in enumerate(_all_there(message)):
+                    for index, result in enumerate(all_there(message.results)):
                         # What had to be held back until the text was whole.
                         rest = parts(index, result.text[told[index] :])
                         yield rest + event(shape.end(index, result.finish))
@@ -154,13 +154,3 @@ class _Finding(Finds):
 
     def backend(self, reference: str, purpose: Purpose) -> Backend:
         return self._catalog.find(reference, purpose)
-
-
-def _all_there(reply: GenerateReply) -> list[Generated]:
-    """The texts, or the first failure among them as an error."""
-    texts: list[Generated] = []
-    for result in reply.results:
-        if isinstance(result, Failed):
-            raise as_error(result)
-        texts.append(result)
-    return texts

@@ -14,7 +14,7 @@ from worker.models.kept.flights import NO_KEY, Call, Flight, Flights, Wanted
 from worker.models.kept.forms import EMBED, GENERATE, SCORE, Answer, Item, Kind, Vector
 from worker.models.kept.keys import Answerer, Keys
 from worker.models.kept.store import AnswerStore
-from worker.models.outcomes import Failed, GivenUp, as_error, failed
+from worker.models.outcomes import Failed, GivenUp, all_there, failed
 from worker.models.protocol import Asked, Generated, GenerateItem, Scored, ScoreItem, Usage
 from worker.models.stats import Counters
 from worker.models.wire import DescribeReply, EmbedReply, GenerateReply, ScoreReply
@@ -72,7 +72,7 @@ class KeptBackend:
             kind=EMBED,
             ask=lambda items, _: inner.embed(items),
             read=lambda reply: reply.vectors,
-            write=_embed_reply,
+            write=lambda results, usage: EmbedReply(vectors=tuple(all_there(results)), usage=usage),
         )
         self._scores = _Desk(scores, keys, store, counters, clock)
         self._texts = _Desk(texts, keys, store, counters, clock)
@@ -220,12 +220,3 @@ _NO_WISHES = Asked()
 def _all_failed(flights: Sequence[Any], error: BaseException) -> list[Failed]:
     told = failed(to_failure(error if isinstance(error, Exception) else Exception(str(error))))
     return [told] * len(flights)
-
-
-def _embed_reply(results: Sequence[Vector | Failed], usage: Usage) -> EmbedReply:
-    vectors: list[Vector] = []
-    for result in results:
-        if isinstance(result, Failed):
-            raise as_error(result)
-        vectors.append(result)
-    return EmbedReply(vectors=tuple(vectors), usage=usage)

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
-from tasks.errors import HandlerError
-from worker.models.jobs import Job, Unit, replied
+from worker.models.jobs import Job, Unit, replied, units_of
 from worker.models.native.causal import CausalModel
 from worker.models.native.decoding import DecodeQueue
 from worker.models.native.engine import Engine
@@ -17,8 +16,8 @@ from worker.models.native.queues import EmbedQueue, ScoreQueue, Vector
 from worker.models.native.rows import GenerateTask
 from worker.models.native.scoring import ScoreTask
 from worker.models.native.sentence import SentenceModel
-from worker.models.outcomes import Failed, Rejected, as_error
-from worker.models.protocol import Asked, Generated, GenerateItem, Scored, ScoreItem, Usage
+from worker.models.outcomes import Rejected, all_there
+from worker.models.protocol import Asked, Generated, GenerateItem, Scored, ScoreItem
 from worker.models.stats import Counters
 from worker.models.wire import DescribeReply, EmbedReply, GenerateReply, ScoreReply
 
@@ -42,7 +41,7 @@ class CausalBackend:
 
     def score(self, items: Sequence[ScoreItem]) -> Future[ScoreReply]:
         job: Job[Scored] = Job(len(items), self._counters)
-        units = _units(job, items, self._score_task)
+        units = units_of(job, items, self._score_task)
         self._engine.submit(self._scoring, lambda: self._scoring.add(units))
         return replied(job, lambda results, usage: ScoreReply(results=tuple(results), usage=usage))
 
@@ -50,7 +49,7 @@ class CausalBackend:
         self, items: Sequence[GenerateItem], listener: Callable[[int, str], None] | None = None
     ) -> Future[GenerateReply]:
         job: Job[Generated] = Job(len(items), self._counters, listener)
-        units = _units(job, items, self._generate_task)
+        units = units_of(job, items, self._generate_task)
         self._engine.submit(self._decoding, lambda: self._decoding.add(units))
         return replied(job, lambda results, usage: GenerateReply(results=tuple(results), usage=usage))
 
@@ -112,7 +111,7 @@ class SentenceBackend:
         job: Job[Vector] = Job(len(rows), self._counters)
         units = [Unit(job, index, tokens) for index, tokens in enumerate(rows)]
         self._engine.submit(self._embedding, lambda: self._embedding.add(units))
-        return replied(job, _embed_reply)
+        return replied(job, lambda results, usage: EmbedReply(vectors=tuple(all_there(results)), usage=usage))
 
     def score(self, items: Sequence[ScoreItem]) -> Future[ScoreReply]:
         raise self._refusal("score choices")
@@ -140,26 +139,3 @@ class SentenceBackend:
             f"{self._description.model} embeds sentences and cannot {wish}: name a causal language model, "
             "for example embedded:smollm2"
         )
-
-
-def _units(
-    job: Job[Result], items: Sequence[Item], make: Callable[[int, Item], Task]
-) -> list[Unit[Task, Result]]:
-    """A unit for every item that can be begun; the others are rejected, each for itself."""
-    units = []
-    for number, item in enumerate(items):
-        try:
-            units.append(Unit(job, number, make(number, item), item))
-        except HandlerError as error:
-            told = error if isinstance(error, Rejected) else Rejected(str(error))
-            job.reject(number, told)
-    return units
-
-
-def _embed_reply(results: Sequence[Vector | Failed], usage: Usage) -> EmbedReply:
-    vectors = []
-    for result in results:
-        if isinstance(result, Failed):
-            raise as_error(result)
-        vectors.append(result)
-    return EmbedReply(vectors=tuple(vectors), usage=usage)

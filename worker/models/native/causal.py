@@ -17,7 +17,7 @@ from worker.models.native.linear import Linear
 from worker.models.native.passes import Window
 from worker.models.native.plan import Tokens, fill_batches
 from worker.models.native.slots import Slots
-from worker.models.native.text import Text
+from worker.models.native.text import Text, generation_ends
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,9 +66,9 @@ class CausalModel:
         self.device: torch.device = model.device
         self.dtype: torch.dtype = model.dtype
         self.prefixes = PrefixCache(budget.prefix_cache_bytes)
-        self.ends = text.ends() | _generation_ends(model)
+        self.ends = text.ends() | generation_ends(model)
         self.grammars = Grammars(text.tokenizer, self.ends)
-        self.shape = _key_value_shape(model)
+        self.shape = key_value_shape(model)
         self._borrowed = Slots(self.shape)
         self.decoder: Decoder = TransformersDecoder(model.get_decoder())
         self._head = model.get_output_embeddings()
@@ -160,15 +160,7 @@ class CausalModel:
         self.model.get_decoder().layers = torch.nn.ModuleList()
 
 
-def _generation_ends(model: Any) -> frozenset[int]:
-    config = getattr(model, "generation_config", None)
-    ends = getattr(config, "eos_token_id", None)
-    if ends is None:
-        return frozenset()
-    return frozenset([ends] if isinstance(ends, int) else ends)
-
-
-def _key_value_shape(model: Any) -> KeyValueShape:
+def key_value_shape(model: Any) -> KeyValueShape:
     """By the model's configuration; where it lies, the model proves not to share (see ``sharing``)."""
     config = model.config.get_text_config()
     heads = int(getattr(config, "num_attention_heads", 1))

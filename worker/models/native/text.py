@@ -93,3 +93,12 @@ class Text:
         if whole[: len(before)] == before:
             return whole[len(before) :]
         return self._encode(choice, special=False)
+
+
+def generation_ends(model: Any) -> frozenset[int]:
+    """Tokens that end a text by the account of a transformers model."""
+    config = getattr(model, "generation_config", None)
+    ends = getattr(config, "eos_token_id", None)
+    if ends is None:
+        return frozenset()
+    return frozenset([ends] if isinstance(ends, int) else ends)

@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 
 from tasks.errors import HandlerError, PermanentFailure
 from worker.models.jobs import Job, Unit, replied, to_failure
-from worker.models.outcomes import Failed, as_error
+from worker.models.outcomes import Failed, all_there
 from worker.models.protocol import Asked, Generated, GenerateItem, Grammar, Scored, ScoreItem, Usage
 from worker.models.reference import ModelReference
 from worker.models.remote.chatml import is_chat, read_chat, write_chat
@@ -266,13 +266,8 @@ def _usage(answer: dict[str, Any]) -> Usage:
     )
 
 
-def _embed_reply(results: Sequence[list[tuple[float, ...]] | Failed], usage: Usage) -> EmbedReply:
-    vectors: list[tuple[float, ...]] = []
-    for part in results:
-        if isinstance(part, Failed):
-            raise as_error(part)
-        vectors.extend(part)
-    return EmbedReply(vectors=tuple(vectors), usage=usage)
+def _embed_reply(parts: Sequence[list[tuple[float, ...]] | Failed], usage: Usage) -> EmbedReply:
+    return EmbedReply(vectors=tuple(vector for part in all_there(parts) for vector in part), usage=usage)
 
 
 def _unit_length(vector: Sequence[float]) -> tuple[float, ...]:

@@ -28,15 +28,16 @@ class Draft:
         self._window = max((len(stop.encode()) for stop in self._stops), default=0) + _MARGIN
         self._read = 0
 
-    def read(self, tokens: Sequence[int], *, last: bool) -> Generated | None:
-        """The result, once these tokens (all that there are so far) make up the whole text."""
+    def read(self, tokens: Sequence[int], *, last: str = "") -> Generated | None:
+        """The result, once these tokens (all that there are so far) make up the whole text. ``last``: why no
+        further ones will come, "stop" or "length"; "" where they may."""
         while self._read < len(tokens):
             if tokens[self._read] in self._ends:
                 return self._whole(tokens[: self._read], "stop")
             self._read += 1
             if self._stops and self._has_stop(tokens[max(0, self._read - self._window) : self._read]):
                 return self._whole(tokens[: self._read], "stop")
-        return self._whole(tokens, "length") if last else None
+        return self._whole(tokens, last) if last else None
 
     def sure(self, tokens: Sequence[int]) -> str:
         """The text so far, but for an end that further tokens may change."""
