@@ -8,7 +8,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from master.approvals import expire_approvals
+from master.approvals import PolicyFile, expire_approvals
 from master.clients.watch import close_orphans, take_pending
 from master.clock import Clock
 from master.dispatch.bell import Bell
@@ -40,6 +40,7 @@ class Duties:
         clock: Clock,
         rabbitmq: Management | None = None,
     ) -> None:
+        self._policy = PolicyFile(settings.policy_path)
         self._rabbitmq = rabbitmq
         self._database = database
         self._engine = engine
@@ -113,7 +114,7 @@ class Duties:
         now = self._clock()
         reaped = reap_leases(connection, now=now)
         missed = miss_workers(connection, now=now, heartbeat_s=self._settings.heartbeat_s)
-        expired = expire_approvals(connection, now=now)
+        expired = expire_approvals(connection, policy=self._policy(), now=now)
         start_canaries(connection, now=now)
         close_canaries(connection, now=now)
         if reaped or missed or expired:

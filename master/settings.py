@@ -63,6 +63,11 @@ class Settings(FleetSettings):
         return given or f"sqlite:///{self.home / 'd8.sqlite3'}"
 
     @property
+    def policy_path(self) -> Path:
+        """Who may decide what, budgets and prices."""
+        return self.home / "policy.toml"
+
+    @property
     def artifact_folder(self) -> Path:
         return self.home / "artifacts"
 

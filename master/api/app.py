@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Scope_
 
+from master.api.approval_routes import approval_router
 from master.api.auth import Gatekeeper
 from master.api.clients import build_router as client_router
 from master.api.errors import show_error, show_invalid
@@ -23,6 +24,7 @@ from master.api.metrics_routes import metrics_route
 from master.api.owner_routes import artifact_router, owner_router
 from master.api.services import Services
 from master.api.worker_routes import worker_routes
+from master.approvals import PolicyFile
 from master.capabilities import load_capabilities
 from master.clock import utc_now
 from master.dispatch.bell import CeleryBell
@@ -84,6 +86,7 @@ def create_api(settings: Settings) -> FastAPI:
         clock=utc_now,
         build=build.id,
         releases=Releases(ROOT, build.id, settings.secrets_folder / "release.key"),
+        policy=PolicyFile(settings.policy_path),
         rabbitmq=find_rabbitmq(settings),
     )
     _prepare_broker(services)
@@ -116,6 +119,7 @@ def create_api(settings: Settings) -> FastAPI:
     api.mount("/worker", api.state.workers_door)
     api.router.routes.extend(joining_routes(services, gatekeeper))
     api.include_router(owner_router(services, gatekeeper))
+    api.include_router(approval_router(services, gatekeeper))
     api.include_router(fleet_router(services, gatekeeper))
     api.router.routes.append(metrics_route(services, gatekeeper))
     api.include_router(artifact_router(services, gatekeeper))

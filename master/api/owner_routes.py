@@ -10,7 +10,6 @@ from pydantic import Field
 from master.api.auth import Gatekeeper
 from master.api.services import Services
 from master.api.status import show_status
-from master.approvals import ApprovalState, decide, get_approval, list_approvals
 from master.dispatch.publish import fleet_value, set_fleet_value
 from master.events import events_after, newest_events, record_event
 from master.flows.runs import cancel_run, list_attempts, list_runs, retry_run, show_run, start_run
@@ -27,12 +26,6 @@ class StartRun(Record):
     flow: str = Field(max_length=100)
     params: dict[str, Any] = Field(default_factory=dict)
     priority: int = Field(default=0, ge=-100, le=100)
-
-
-class Decide(Record):
-    approve: bool
-    note: str = Field(default="", max_length=2000)
-    digest: str = Field(default="", max_length=64)
 
 
 def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
@@ -54,7 +47,7 @@ def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
 
     @router.post("/runs", status_code=201)
     async def post_run(
-        _: Owner, body: StartRun, idempotency_key: Annotated[str, Header(max_length=200)] = ""
+        caller: Owner, body: StartRun, idempotency_key: Annotated[str, Header(max_length=200)] = ""
     ) -> dict[str, Any]:
         run_id = await write(
             lambda c: start_run(
@@ -64,6 +57,7 @@ def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
                 now=clock(),
                 priority=body.priority,
                 idempotency_key=idempotency_key,
+                by=f"token:{caller.name}",
             )
         )
         return {"id": run_id}
@@ -100,30 +94,6 @@ def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
             return fleet_value(connection, "paused")
 
         return {"paused": bool(await write(switch))}
-
-    @router.get("/approvals")
-    async def get_approvals(_: Owner, state: ApprovalState | None = None) -> list[dict[str, Any]]:
-        return await read(lambda c: [a.model_dump(mode="json") for a in list_approvals(c, state)])
-
-    @router.get("/approvals/{approval_id}")
-    async def get_one_approval(_: Owner, approval_id: str) -> dict[str, Any]:
-        return await read(lambda c: get_approval(c, approval_id).model_dump(mode="json"))
-
-    @router.post("/approvals/{approval_id}/decision")
-    async def post_decision(caller: Owner, approval_id: str, body: Decide) -> dict[str, Any]:
-        decided = await write(
-            lambda c: decide(
-                c,
-                approval_id,
-                approve=body.approve,
-                by=caller.name,
-                door="api",
-                note=body.note,
-                now=clock(),
-                digest=body.digest or None,
-            )
-        )
-        return decided.model_dump(mode="json")
 
     @router.get("/events")
     async def get_events(

@@ -10,6 +10,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
+from master.approvals import Policy
 from master.clock import Clock
 from master.fleet.releases import Releases
 from master.rabbitmq import Management
@@ -29,6 +30,8 @@ class Services:
     clock: Clock
     build: str
     releases: Releases
+    #: The owner's rules, read when they are needed. ``InvalidInput`` when the file is wrong.
+    policy: Callable[[], Policy]
     #: RabbitMQ's management API, where there is one.
     rabbitmq: Management | None = None
 

@@ -1,22 +1,26 @@
-"""Exactly one decision per request: one conditional update decides, and the same transaction
-answers the step and wakes the run."""
+"""Exactly one decision per request, whoever answers, by whatever door, however many at once."""
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, insert, select, update
 
-from master.approvals.records import Approval, ApprovalState, Decision
+from master.approvals.answer import Settlement, settle, standing
+from master.approvals.policy import Policy
+from master.approvals.records import Approval, ApprovalState, Voter
 from master.approvals.store import get_approval
-from master.approvals.tables import approvals
-from master.dispatch.finish import record_outcome
-from master.dispatch.states import StepState
-from master.dispatch.wake import wake_run
+from master.approvals.tables import approval_votes, approvals
 from master.events import record_event
-from master.store.tables import steps
 from tasks.errors import InvalidInput, Refused
+
+
+class Superseded(Refused):
+    """The request was changed since the person looked at it."""
+
+
+class NotADecider(Refused):
+    """The policy does not let this person decide this."""
 
 
 def decide(
@@ -24,106 +28,130 @@ def decide(
     approval_id: str,
     *,
     approve: bool,
-    by: str,
-    door: str,
+    voter: Voter,
+    policy: Policy,
     note: str,
     now: datetime,
     digest: str | None = None,
+    revision: int | None = None,
 ) -> Approval:
-    """Approve or reject a pending request.
+    """Say yes or no to a pending request; returns it as it stands then.
 
-    The same decision by the same person again returns the request unchanged. ``NotFound``: no such
-    request. ``Refused``: it was decided otherwise, has expired, or ``digest`` is not what is asked
-    now. ``InvalidInput``: a rejection without a reason.
+    The same answer by the same person again changes nothing. Where the policy asks for several, a yes
+    is one of them. ``NotFound``: no such request. ``Superseded``: ``digest`` or ``revision`` is not what
+    is asked now. ``NotADecider``, ``BudgetExceeded``, ``Refused`` (decided otherwise, expired): nothing
+    has happened. ``InvalidInput``: a rejection without a reason.
     """
     wanted = ApprovalState.APPROVED if approve else ApprovalState.REJECTED
     approval = get_approval(connection, approval_id)
     if not approve and not note.strip():
         raise InvalidInput(f"a rejection needs a reason: 'd8 approval reject {approval.id} \"why\"'")
-    if digest is not None and digest != approval.digest:
-        raise Refused(f"request {approval.id} was superseded: look at it again before you decide")
-    if approval.state is wanted and approval.decided_by == by:
+    if (digest is not None and digest != approval.digest) or (
+        revision is not None and revision != approval.revision
+    ):
+        raise Superseded(f"request {approval.id} was superseded: look at it again before you decide")
+    if approval.state is wanted and approval.decided_by == voter.name:
         return approval
-    if approval.state is ApprovalState.PENDING and approval.expires_at <= now:
+    if approval.state is not ApprovalState.PENDING:
+        raise Refused(standing(approval))
+    if approval.expires_at <= now:
         raise Refused(f"request {approval.id} expired at {approval.expires_at:%Y-%m-%d %H:%M} UTC")
-    if not _settle(connection, approval, wanted, by=by, door=door, note=note, now=now):
-        current = get_approval(connection, approval.id)
-        raise Refused(
-            f"request {current.id} is already {current.state}"
-            + (
-                f" by {current.decided_by} at {current.decided_at:%Y-%m-%d %H:%M} UTC"
-                if current.decided_at
-                else ""
-            )
-        )
+    check_decider(approval, voter, policy, approve=approve)
+    if approve and approval.quorum > 1 and not _enough(connection, approval, voter, policy, note, now):
+        return get_approval(connection, approval.id)
+    how = Settlement(state=wanted, voter=voter, note=note)
+    if not settle(connection, approval, how, policy=policy, now=now):
+        raise Refused(standing(get_approval(connection, approval.id)))
     return get_approval(connection, approval.id)
 
 
-def expire_approvals(connection: Connection, *, now: datetime) -> int:
-    """Deny what nobody answered in time. Returns how many."""
-    late = connection.execute(
-        select(approvals.c.id).where(
-            approvals.c.state == ApprovalState.PENDING, approvals.c.expires_at <= now
+def check_decider(approval: Approval, voter: Voter, policy: Policy, *, approve: bool) -> None:
+    """``NotADecider`` unless the policy lets this person say this."""
+    rule = policy.rule(approval.type)
+    deciders = policy.tier(approval.type, approval.cost_minor, approval.currency).deciders
+    person = policy.person(voter.identity)
+    if deciders and person not in deciders and voter.identity not in deciders:
+        raise NotADecider(
+            f"{voter.name} may not decide request {approval.id}: policy.toml lets {', '.join(deciders)} "
+            f"decide a {approval.type} of this size"
         )
-    ).scalars()
-    return sum(
-        _settle(
-            connection,
-            get_approval(connection, approval_id),
-            ApprovalState.EXPIRED,
-            by="d8",
-            door="clock",
-            note="nobody answered in time",
-            now=now,
+    own = bool(approval.asked_for) and policy.person(approval.asked_for) == person
+    if approve and own and not rule.self_approval:
+        raise NotADecider(
+            f"{voter.name} started run {approval.run_id} and so may not approve what it asks: policy.toml "
+            f"says self_approval = false for {approval.type}; somebody else must"
         )
-        for approval_id in late.all()
-    )
 
 
-def cancel_approvals(connection: Connection, run_id: str, *, now: datetime) -> None:
-    """The run that asked is over: its open questions are, too. Its steps are the caller's."""
-    connection.execute(
-        update(approvals)
-        .where(approvals.c.run_id == run_id, approvals.c.state == ApprovalState.PENDING)
-        .values(state=ApprovalState.CANCELLED, decided_at=now, decided_by="d8", note="its run was cancelled")
-    )
-
-
-def _settle(
-    connection: Connection,
-    approval: Approval,
-    state: ApprovalState,
-    *,
-    by: str,
-    door: str,
-    note: str,
-    now: datetime,
-) -> bool:
-    decided = connection.execute(
-        update(approvals)
-        .where(approvals.c.id == approval.id, approvals.c.state == ApprovalState.PENDING)
-        .values(state=state, decided_at=now, decided_by=by, door=door, note=note)
-        .returning(approvals.c.step_id)
-    ).first()
-    if decided is None:
+def may_decide(approval: Approval, voter: Voter, policy: Policy) -> bool:
+    """Whether a yes of this person would count."""
+    try:
+        check_decider(approval, voter, policy, approve=True)
+    except NotADecider:
         return False
-    decision = Decision(id=approval.id, state=state, by=by, note=note)
-    connection.execute(
-        update(steps)
-        .where(steps.c.id == decided.step_id, steps.c.state == StepState.WAITING)
-        .values(state=StepState.DONE, result=json.dumps(decision.model_dump(mode="json")), finished_at=now)
+    return True
+
+
+def _enough(
+    connection: Connection, approval: Approval, voter: Voter, policy: Policy, note: str, now: datetime
+) -> bool:
+    """Note this person's yes; whether there are as many as the request needs."""
+    # Changes nothing and takes the row's lock: of two last voters, the second sees the first one's vote.
+    locked = connection.execute(
+        update(approvals)
+        .where(
+            approvals.c.id == approval.id,
+            approvals.c.state == ApprovalState.PENDING,
+            approvals.c.revision == approval.revision,
+        )
+        .values(revision=approval.revision)
     )
-    record_outcome(connection, decided.step_id, approval.run_id, 1, StepState.DONE, now)
+    if locked.rowcount == 0:
+        raise Refused(standing(get_approval(connection, approval.id)))
+    of_revision = (approval_votes.c.approval_id == approval.id) & (
+        approval_votes.c.revision == approval.revision
+    )
+    person = policy.person(voter.identity)
+    people = set(connection.execute(select(approval_votes.c.person).where(of_revision)).scalars())
+    if person not in people:
+        connection.execute(
+            insert(approval_votes).values(
+                approval_id=approval.id,
+                revision=approval.revision,
+                person=person,
+                by=voter.name,
+                door=voter.door,
+                at=now,
+                note=note,
+            )
+        )
+        people.add(person)
+        record_event(
+            connection,
+            "approval_voted",
+            now,
+            run_id=approval.run_id,
+            approval=approval.id,
+            by=voter.name,
+            door=voter.door,
+            yes=len(people),
+            quorum=approval.quorum,
+        )
+    return len(people) >= approval.quorum
+
+
+def record_refusal(
+    connection: Connection, approval_id: str, voter: Voter, why: str, *, now: datetime
+) -> None:
+    """Keep a trace of an answer that was not accepted; in a transaction of its own, since the
+    refused one was undone."""
     record_event(
         connection,
-        "approval_decided",
+        "approval_refused",
         now,
-        run_id=approval.run_id,
-        step_id=decided.step_id,
-        approval=approval.id,
-        state=str(state),
-        by=by,
-        door=door,
+        approval=approval_id[:40],
+        by=voter.name,
+        identity=voter.identity,
+        door=voter.door,
+        why=why[:500],
     )
-    wake_run(connection, approval.run_id, now)
-    return True

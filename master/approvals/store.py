@@ -3,52 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime, timedelta
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, select
 
-from master.approvals.records import Approval, ApprovalState, Question
-from master.approvals.tables import approvals
-from master.events import record_event
+from master.approvals.records import Approval, ApprovalState, Vote
+from master.approvals.tables import approval_votes, approvals
 from tasks.errors import NotFound
 
 #: No vowels and no look-alikes: an id is typed on a phone.
 _ALPHABET = "bcdfghjkmnpqrstvwxz23456789"
-
-
-def create_approval(
-    connection: Connection, question: Question, *, run_id: str, step_id: int, step_key: str, now: datetime
-) -> str:
-    """Insert a pending request for this step; returns its id."""
-    approval_id = _unused_id(connection)
-    connection.execute(
-        insert(approvals).values(
-            id=approval_id,
-            step_id=step_id,
-            run_id=run_id,
-            step_key=step_key,
-            state=ApprovalState.PENDING,
-            revision=1,
-            digest=question.digest(),
-            created_at=now,
-            expires_at=now + timedelta(seconds=question.expires_s),
-            **question.model_dump(exclude={"expires_s"}),
-        )
-    )
-    record_event(
-        connection,
-        "approval_requested",
-        now,
-        run_id=run_id,
-        step_id=step_id,
-        approval=approval_id,
-        type=str(question.type),
-        title=question.title,
-        cost_minor=question.cost_minor,
-        currency=question.currency,
-    )
-    return approval_id
 
 
 def get_approval(connection: Connection, approval_id: str) -> Approval:
@@ -56,27 +21,76 @@ def get_approval(connection: Connection, approval_id: str) -> Approval:
     row = connection.execute(select(approvals).where(approvals.c.id == approval_id.strip().lower())).first()
     if row is None:
         raise NotFound(
-            f"there is no approval request {approval_id!r}: 'd8 approval list' shows the pending ones"
+            f"there is no approval request {approval_id[:40]!r}: 'd8 approval list' shows the pending ones"
         )
-    return to_approval(row)
+    return _with_votes(connection, [row])[0]
 
 
-def list_approvals(connection: Connection, state: ApprovalState | None = None) -> list[Approval]:
-    """Requests in the order in which they were made, of one state or of all."""
-    query = select(approvals).order_by(approvals.c.created_at, approvals.c.id)
+def list_approvals(
+    connection: Connection,
+    state: ApprovalState | None = None,
+    *,
+    run_id: str = "",
+    newest_first: bool = False,
+    limit: int | None = None,
+) -> list[Approval]:
+    """Requests in the order in which they were made, of one state or of all, of one run or of all."""
+    order = approvals.c.created_at.desc() if newest_first else approvals.c.created_at
+    query = select(approvals).order_by(order, approvals.c.id).limit(limit)
     if state is not None:
         query = query.where(approvals.c.state == state)
-    return [to_approval(row) for row in connection.execute(query)]
+    if run_id:
+        query = query.where(approvals.c.run_id == run_id)
+    return _with_votes(connection, connection.execute(query).all())
 
 
-def to_approval(row: Row[Any]) -> Approval:
-    fields = row._asdict()
-    del fields["step_id"]
-    return Approval.model_validate(fields)
+def list_to_do(connection: Connection) -> list[Approval]:
+    """What the owner has approved and has still to do, the most pressing first."""
+    query = (
+        select(approvals)
+        .where(approvals.c.state == ApprovalState.APPROVED, approvals.c.execute_by.is_not(None))
+        .order_by(approvals.c.execute_by, approvals.c.id)
+    )
+    return _with_votes(connection, connection.execute(query).all())
 
 
-def _unused_id(connection: Connection) -> str:
+def list_decided(connection: Connection, limit: int) -> list[Approval]:
+    """What no longer waits for a decision, the latest first."""
+    query = (
+        select(approvals)
+        .where(approvals.c.state != ApprovalState.PENDING)
+        .order_by(approvals.c.decided_at.desc(), approvals.c.id)
+        .limit(limit)
+    )
+    return _with_votes(connection, connection.execute(query).all())
+
+
+def find_approvals(connection: Connection, ids: Collection[str]) -> dict[str, Approval]:
+    """Those of these ids that there are."""
+    rows = connection.execute(select(approvals).where(approvals.c.id.in_(ids))).all() if ids else []
+    return {each.id: each for each in _with_votes(connection, rows)}
+
+
+def unused_id(connection: Connection) -> str:
     while True:
         candidate = "".join(secrets.choice(_ALPHABET) for _ in range(5))
         if connection.execute(select(approvals.c.id).where(approvals.c.id == candidate)).first() is None:
             return candidate
+
+
+def _with_votes(connection: Connection, rows: Sequence[Row[Any]]) -> list[Approval]:
+    ids = [row.id for row in rows if row.quorum > 1]
+    cast: dict[tuple[str, int], list[Vote]] = {}
+    if ids:
+        query = (
+            select(approval_votes).where(approval_votes.c.approval_id.in_(ids)).order_by(approval_votes.c.at)
+        )
+        for vote in connection.execute(query):
+            made = Vote(by=vote.by, door=vote.door, at=vote.at, note=vote.note)
+            cast.setdefault((vote.approval_id, vote.revision), []).append(made)
+    found = []
+    for row in rows:
+        fields = row._asdict()
+        del fields["step_id"]
+        found.append(Approval.model_validate({**fields, "votes": cast.get((row.id, row.revision), ())}))
+    return found

@@ -116,6 +116,8 @@ class FlowContext:
         # What the pass wants; the engine writes it down when the pass ends.
         self.new_steps: dict[str, NewStep] = {}
         self.new_questions: dict[str, Question] = {}
+        # Open ones that are now asked otherwise.
+        self.changed_questions: dict[str, Question] = {}
         self.awaited: frozenset[str] = frozenset()
         self.wake_on = "all"
         self.shown: tuple[float, str] | None = None
@@ -188,8 +190,16 @@ class FlowContext:
         return min(ended, key=lambda handle: handle.seq)
 
     def ask(self, key: str, question: Question) -> Decision:
-        """Ask the human and wait, for days if need be; the same question is asked once."""
+        """Ask the human and wait, for days if need be; the same question is asked once.
+
+        Asked otherwise while it is open, it becomes a new revision; asked otherwise after it was
+        answered, it is a new question: a yes is good for exactly what was asked.
+        """
         recorded = self._ask(key, StepKind.APPROVAL)
+        if recorded is not None and recorded.request_digest not in ("", question.digest()):
+            if recorded.state not in OPEN_STEPS:
+                return self.ask(f"{key}@{question.digest()[:8]}", question)
+            self.changed_questions[key] = question
         if recorded is None:
             self.new_questions[key] = question
         if recorded is None or recorded.state in OPEN_STEPS:

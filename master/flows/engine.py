@@ -9,20 +9,23 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from master.approvals.store import create_approval
+from master.approvals.policy import Policy
+from master.approvals.policy_file import PolicyFile
 from master.clock import Clock
 from master.dispatch.create import create_steps
 from master.dispatch.finish import record_outcome
 from master.dispatch.states import OPEN_RUNS, OPEN_STEPS, RunState, StepKind, StepState
 from master.events import record_event
 from master.flows.context import FlowContext, PassEnds, Recorded
+from master.flows.questions import save_questions
 from master.flows.registry import get_flow
+from master.flows.rows import insert_step
 from master.flows.runs import end_run
 from master.settings import Settings
-from master.store import Database, news_of
+from master.store import Database
 from master.store.artifacts import ArtifactFolder, record_artifact
 from master.store.tables import outcomes, runs, steps
 from tasks.errors import D8Error
@@ -38,10 +41,18 @@ class Superseded(BaseException):
 class Engine:
     """Advances runs. Any number of them may work on one database: of two passes that meet, one counts."""
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        clock: Clock,
+        policy: Callable[[], Policy] | None = None,
+    ) -> None:
+        """``policy`` gives the rules for what flows ask; None: those of the home's ``policy.toml``."""
         self._database = database
         self._settings = settings
         self._clock = clock
+        self._policy = policy or PolicyFile(settings.policy_path)
         self._folder = ArtifactFolder(settings.artifact_folder)
 
     def advance(self, run_id: str) -> None:
@@ -88,7 +99,7 @@ class Engine:
                     error=error,
                 )
                 return False
-            _save_wishes(connection, run_id, context, now)
+            _save_wishes(connection, run_id, context, self._policy, now)
             # What ended while this pass ran did not know that it is awaited.
             if _last_seq(connection, run_id) > last_seq:
                 connection.execute(
@@ -129,7 +140,7 @@ class _Effects:
                 if state not in OPEN_RUNS:
                     raise Superseded
                 result = json.dumps(function(connection))
-                step_id = _insert_step(
+                step_id = insert_step(
                     connection,
                     self._run.id,
                     key,
@@ -225,7 +236,9 @@ def _is_question(context: FlowContext, key: str) -> bool:
     return key in context.new_questions or (recorded is not None and recorded.kind is StepKind.APPROVAL)
 
 
-def _save_wishes(connection: Connection, run_id: str, context: FlowContext, now: datetime) -> None:
+def _save_wishes(
+    connection: Connection, run_id: str, context: FlowContext, policy: Callable[[], Policy], now: datetime
+) -> None:
     for awaited in (True, False):
         changed = [
             step.id
@@ -242,39 +255,4 @@ def _save_wishes(connection: Connection, run_id: str, context: FlowContext, now:
         dataclasses.replace(step, awaited=step.key in context.awaited) for step in context.new_steps.values()
     ]
     create_steps(connection, run_id, new, now=now)
-    for key, question in context.new_questions.items():
-        step_id = _insert_step(
-            connection,
-            run_id,
-            key,
-            StepKind.APPROVAL,
-            StepState.WAITING,
-            now,
-            request=question.model_dump_json(),
-            awaited=key in context.awaited,
-        )
-        create_approval(connection, question, run_id=run_id, step_id=step_id, step_key=key, now=now)
-        news_of(connection).dispatch = True
-
-
-def _insert_step(
-    connection: Connection,
-    run_id: str,
-    key: str,
-    kind: StepKind,
-    state: StepState,
-    now: datetime,
-    **more: Any,
-) -> int:
-    values = {
-        "run_id": run_id,
-        "key": key,
-        "kind": kind,
-        "task": str(kind),
-        "state": state,
-        "created_at": now,
-    }
-    step_id: int = connection.execute(
-        insert(steps).values(**values, **more).returning(steps.c.id)
-    ).scalar_one()
-    return step_id
+    save_questions(connection, run_id, context, policy, now)

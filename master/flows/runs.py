@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from master.approvals.decide import cancel_approvals
+from master.approvals.expire import cancel_approvals
 from master.dispatch.finish import record_outcome
 from master.dispatch.states import OPEN_STEPS, RunState, StepState, check_run_move
 from master.dispatch.wake import wake_run
@@ -31,9 +31,10 @@ def start_run(
     now: datetime,
     priority: int = 0,
     idempotency_key: str = "",
+    by: str = "",
 ) -> str:
-    """Create a run whose first pass is due; returns its id. The same idempotency key again returns
-    the run that it made the first time."""
+    """Create a run whose first pass is due; returns its id. ``by``: the identity of who asked for it.
+    The same idempotency key again returns the run that it made the first time."""
     try:
         checked = get_flow(flow).params.model_validate(params)
     except ValidationError as error:
@@ -54,6 +55,7 @@ def start_run(
             params=checked.model_dump(mode="json"),
             state=RunState.RUNNING,
             priority=priority,
+            started_by=by,
             idempotency_key=idempotency_key or None,
             woken_at=now,
             created_at=now,

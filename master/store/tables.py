@@ -48,6 +48,8 @@ runs = Table(
     Column("params", JSON, nullable=False),
     Column("state", Text, nullable=False),
     Column("priority", Integer, nullable=False, default=0),
+    # Who asked for it, as the doors know them ("token:owner"); empty for the master itself.
+    Column("started_by", Text, nullable=False, default=""),
     # Two starts with one key are one run.
     Column("idempotency_key", Text, unique=True),
     Column("result", JSON),

@@ -7,6 +7,7 @@ import logging
 import random
 import signal
 
+from master.approvals import PolicyFile
 from master.clock import utc_now
 from master.settings import Settings
 from master.store import Database
@@ -55,6 +56,7 @@ async def _serve(settings: Settings, database: Database, token: str) -> None:
             users=frozenset(settings.telegram_users),
             key=callback_key(token),
             facts=count_facts,
+            policy=PolicyFile(settings.policy_path),
             clock=utc_now,
             retry_delay_s=lambda failures: retry_delay_s(failures, jitter.random()),
         )

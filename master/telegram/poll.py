@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from master.approvals import Policy
 from master.clock import Clock
 from master.store import Database
 from master.telegram.api import (
@@ -62,6 +63,8 @@ class Door:
     #: Signs what buttons carry.
     key: bytes
     facts: Facts
+    #: The owner's rules, read when they are needed.
+    policy: Callable[[], Policy]
     clock: Clock
     #: Seconds to wait after so many failures in a row.
     retry_delay_s: Callable[[int], float]
@@ -182,4 +185,11 @@ class Door:
             return waiting_updates(connection)
 
     def _process(self, update_id: int) -> Answer | None:
-        return process_update(self.database, update_id, key=self.key, facts=self.facts, clock=self.clock)
+        return process_update(
+            self.database,
+            update_id,
+            key=self.key,
+            facts=self.facts,
+            policy=self.policy,
+            clock=self.clock,
+        )

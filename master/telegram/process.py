@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
+from master.approvals import Policy
 from master.clock import Clock
 from master.locale import translations_for
 from master.store import Database
@@ -19,7 +21,13 @@ log = logging.getLogger(__name__)
 
 
 def process_update(
-    database: Database, update_id: int, *, key: bytes, facts: Facts, clock: Clock
+    database: Database,
+    update_id: int,
+    *,
+    key: bytes,
+    facts: Facts,
+    policy: Callable[[], Policy],
+    clock: Clock,
 ) -> Answer | None:
     """Take the update, decide, and reserve the answers: one transaction, all of it or nothing.
 
@@ -31,7 +39,14 @@ def process_update(
             incoming = None if raw is None else find_incoming(raw)
             if incoming is None:
                 return None
-            responder = Responder(connection=connection, incoming=incoming, key=key, facts=facts, now=clock())
+            responder = Responder(
+                connection=connection,
+                incoming=incoming,
+                key=key,
+                facts=facts,
+                policy=policy(),
+                now=clock(),
+            )
             return responder.respond()
     except Unhealthy:
         raise

@@ -12,7 +12,15 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from master.approvals import Approval, ApprovalState, decide, get_approval, list_approvals
+from master.approvals import (
+    Approval,
+    ApprovalState,
+    Policy,
+    Voter,
+    decide,
+    get_approval,
+    list_approvals,
+)
 from master.events import record_event
 from master.locale import translations_for
 from master.telegram.callbacks import Verb, decode_press
@@ -54,6 +62,8 @@ class Responder:
     key: bytes
     #: Counts for ``/status``.
     facts: Facts
+    #: The owner's rules.
+    policy: Policy
     now: datetime
 
     def respond(self) -> Answer | None:
@@ -153,8 +163,8 @@ class Responder:
                 self.connection,
                 approval.id,
                 approve=approve,
-                by=name_of(self.incoming.sender),
-                door=DOOR,
+                voter=voter_of(self.incoming.sender),
+                policy=self.policy,
                 note=note,
                 now=self.now,
                 digest=approval.digest,
@@ -217,6 +227,11 @@ class Responder:
             text=text,
             buttons=buttons,
         )
+
+
+def voter_of(sender: Sender) -> Voter:
+    """The sender as approvals know who answers."""
+    return Voter(identity=f"telegram:{sender.user_id}", name=name_of(sender), door=DOOR)
 
 
 def name_of(sender: Sender) -> str:

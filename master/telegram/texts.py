@@ -25,6 +25,9 @@ _SIGNS = {
     ApprovalState.REJECTED: "❌",
     ApprovalState.EXPIRED: "⌛",
     ApprovalState.CANCELLED: "🚫",
+    ApprovalState.SUPERSEDED: "🔁",
+    ApprovalState.EXECUTED: "✅",
+    ApprovalState.ABANDONED: "🚫",
 }
 
 
@@ -259,5 +262,8 @@ class Texts:
             ApprovalState.REJECTED: _("Rejected"),
             ApprovalState.EXPIRED: _("Expired: nobody answered in time, so the answer is no"),
             ApprovalState.CANCELLED: _("Cancelled: it is no longer needed"),
+            ApprovalState.SUPERSEDED: _("Superseded by another request"),
+            ApprovalState.EXECUTED: _("Done"),
+            ApprovalState.ABANDONED: _("Abandoned: it was approved, but not done"),
         }
         return names[state]

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from urllib.parse import parse_qsl, quote
 
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from master.api.approval_routes import answer, voter_of
 from master.api.services import Services
-from master.approvals import decide
+from master.approvals import Approval, Voter, abandon, decide, execute
 from master.flows.runs import cancel_run, retry_run
+from master.ledger import parse_money
 from master.tokens import Principal
 from tasks.errors import InvalidInput, NotFound
 
 #: A reason has 2,000 characters, each at most 12 bytes when encoded.
 MOST_BYTES = 32 * 1024
 MOST_NOTE = 2000
+MOST_REFERENCE = 200
+DOOR = "dashboard"
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -53,18 +59,47 @@ async def post_decision(services: Services, request: Request, caller: Principal)
         raise InvalidInput(f"the reason has {len(note)} characters: {MOST_NOTE} are enough")
     if choice == "reject" and not note:
         raise InvalidInput("a rejection needs a reason: go back and say what should be different")
-    await services.write(
-        lambda connection: decide(
+    approval_id = request.path_params["approval_id"]
+
+    def act(connection: Connection, voter: Voter, now: datetime) -> Approval:
+        return decide(
             connection,
-            request.path_params["approval_id"],
+            approval_id,
             approve=choice == "approve",
-            by=caller.name,
-            door="dashboard",
+            voter=voter,
+            policy=services.policy(),
             note=note,
-            now=services.clock(),
+            now=now,
             digest=digest,
         )
-    )
+
+    await answer(services, approval_id, voter_of(caller, DOOR), act)
+    return back(form)
+
+
+async def post_execution(services: Services, request: Request, caller: Principal) -> Response:
+    """``done`` in the field ``outcome``, with the fields ``actual`` and ``reference``; or ``abandon``
+    with the reason in ``note``."""
+    form = await read_form(request)
+    outcome, note = form.get("outcome", ""), form.get("note", "").strip()
+    if outcome not in ("done", "abandon"):
+        raise InvalidInput(f"what was approved is 'done' or 'abandon', not {outcome[:40]!r}")
+    if outcome == "abandon" and not note:
+        raise InvalidInput("what is not done needs a reason: go back and say why")
+    if len(note) > MOST_NOTE or len(form.get("reference", "")) > MOST_REFERENCE:
+        raise InvalidInput(f"a note has at most {MOST_NOTE} characters, a reference {MOST_REFERENCE}")
+    actual = parse_money(form["actual"]) if form.get("actual", "").strip() else None
+    approval_id = request.path_params["approval_id"]
+
+    def act(connection: Connection, voter: Voter, now: datetime) -> Approval:
+        if outcome == "abandon":
+            return abandon(connection, approval_id, voter=voter, reason=note, now=now)
+        reference = form.get("reference", "").strip()
+        return execute(
+            connection, approval_id, actual=actual, voter=voter, reference=reference, note=note, now=now
+        )
+
+    await answer(services, approval_id, voter_of(caller, DOOR), act)
     return back(form)
 
 

@@ -10,9 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from master.api.status import show_status
-from master.approvals import Approval, ApprovalState, list_approvals
-from master.approvals.store import to_approval
-from master.approvals.tables import approvals
+from master.approvals import ApprovalState, list_approvals, list_decided, list_to_do
 from master.dispatch.states import RunState
 from master.events import newest_events
 from master.fleet.notices import list_notices
@@ -52,6 +50,7 @@ class Reader:
         return {
             **self.frame(connection),
             "pending": list_approvals(connection, ApprovalState.PENDING),
+            "to_do": list_to_do(connection),
             "notices": list_notices(connection),
             "open_runs": [
                 *list_runs(connection, state=RunState.RUNNING, limit=20),
@@ -83,32 +82,23 @@ class Reader:
         """One run with everything that belongs to it. ``NotFound``: there is none."""
         of_run = select(events).where(events.c.run_id == run_id).order_by(events.c.seq.desc())
         newest = [row._asdict() for row in connection.execute(of_run.limit(_EVENTS_READ))]
-        asked = select(approvals).where(approvals.c.run_id == run_id).order_by(approvals.c.created_at)
         return {
             **self.frame(connection),
             "run": show_run(connection, run_id),
             "attempts": list_attempts(connection, run_id)[-_ATTEMPTS:],
-            "asked": [to_approval(row) for row in connection.execute(asked)],
+            "asked": list_approvals(connection, run_id=run_id),
             "events": _events(connection, newest, 2 * _EVENTS),
         }
 
     def approvals(self, connection: Connection) -> dict[str, Any]:
-        """Pending requests in the order in which they were made, then the decided ones, newest first."""
+        """Pending requests in the order in which they were made, what is approved and to be done, then the
+        decided ones, newest first."""
         return {
             **self.frame(connection),
             "pending": list_approvals(connection, ApprovalState.PENDING),
-            "decided": _decided(connection),
+            "decided": [each for each in list_decided(connection, _DECIDED) if not each.awaits_execution],
+            "to_do": list_to_do(connection),
         }
-
-
-def _decided(connection: Connection) -> list[Approval]:
-    query = (
-        select(approvals)
-        .where(approvals.c.state != ApprovalState.PENDING)
-        .order_by(approvals.c.decided_at.desc(), approvals.c.id)
-        .limit(_DECIDED)
-    )
-    return [to_approval(row) for row in connection.execute(query)]
 
 
 def _last_ended(connection: Connection) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from master.api.auth import Gatekeeper, Unauthenticated
 from master.api.errors import show_error
 from master.api.services import Services
 from master.tokens import Principal, Scope
-from master.web.forms import post_decision, post_run
+from master.web.forms import post_decision, post_execution, post_run
 from master.web.live import live_response
 from master.web.pages import STATIC, Pages, secured
 from master.web.reading import Reader
@@ -66,6 +66,9 @@ def web_routes(services: Services, gatekeeper: Gatekeeper) -> list[BaseRoute]:
     async def decision(request: Request, caller: Principal) -> Response:
         return await post_decision(services, request, caller)
 
+    async def execution(request: Request, caller: Principal) -> Response:
+        return await post_execution(services, request, caller)
+
     async def change_run(request: Request, caller: Principal) -> Response:
         return await post_run(services, request, caller)
 
@@ -82,6 +85,7 @@ def web_routes(services: Services, gatekeeper: Gatekeeper) -> list[BaseRoute]:
         ),
         page("/approvals", "approvals.html", lambda reader, connection, _: reader.approvals(connection)),
         guarded("/approvals/{approval_id}/decision", decision, "POST"),
+        guarded("/approvals/{approval_id}/execution", execution, "POST"),
         guarded("/runs/{run_id}/{verb}", change_run, "POST"),
         guarded("/logout", leave, "POST"),
         Route("/login", get_login),

@@ -20,7 +20,9 @@ from master.approvals import (
     Approval,
     ApprovalState,
     ApprovalType,
+    Policy,
     Question,
+    Voter,
     create_approval,
     decide,
     expire_approvals,
@@ -76,6 +78,7 @@ class Stage:
                 users=self.users,
                 key=KEY,
                 facts=count_facts,
+                policy=Policy,
                 clock=self.clock,
                 retry_delay_s=lambda failures: 0.01,
                 long_poll_s=long_poll_s,
@@ -120,7 +123,13 @@ class Stage:
                 .returning(steps.c.id)
             ).scalar_one()
             approval_id = create_approval(
-                connection, question, run_id=run_id, step_id=step_id, step_key=key, now=self.now
+                connection,
+                question,
+                run_id=run_id,
+                step_id=step_id,
+                step_key=key,
+                policy=Policy(),
+                now=self.now,
             )
         return self.look(approval_id)
 
@@ -134,8 +143,8 @@ class Stage:
                 connection,
                 approval_id,
                 approve=approve,
-                by="owner",
-                door="cli",
+                voter=Voter(identity="token:owner", name="owner", door="cli"),
+                policy=Policy(),
                 note="as agreed",
                 now=self.now,
             )
@@ -317,7 +326,7 @@ async def test_an_expired_request_loses_its_buttons_and_cannot_be_approved(stage
         await settle(door)
         assert "venció el 2026-03-01 13:00 UTC" in stage.last_text()
         with stage.database.write() as connection:
-            expire_approvals(connection, now=stage.now)
+            expire_approvals(connection, policy=Policy(), now=stage.now)
         stage.api.tap(ANA, approve, card)
         await settle(door)
     assert stage.look(approval.id).state is ApprovalState.EXPIRED

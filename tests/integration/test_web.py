@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 from master.api.app import create_api
 from master.api.auth import COOKIE
 from master.api.services import Services
-from master.approvals import ApprovalState, ApprovalType, Question, create_approval, get_approval
+from master.approvals import ApprovalState, ApprovalType, Policy, Question, create_approval, get_approval
 from master.clock import utc_now
 from master.events import record_event
 from master.fleet.notices import close_notice, open_notice
@@ -84,7 +84,7 @@ class Stage:
                 insert(steps).values(**step, created_at=now).returning(steps.c.id)
             ).scalar_one()
             return create_approval(
-                connection, question, run_id=run_id, step_id=step_id, step_key=title, now=now
+                connection, question, run_id=run_id, step_id=step_id, step_key=title, policy=Policy(), now=now
             )
 
         return self.write(put)
@@ -483,6 +483,7 @@ def test_open_stream_tells_of_what_happens_and_ends_with_the_server(stage: Stage
         clock=utc_now,
         build="b",
         releases=Releases(ROOT, "b", stage.home / "release.key"),
+        policy=Policy,
     )
     stage.write(lambda c: record_event(c, "run_started", utc_now(), run_id="r-1"))
     waits: list[float] = []

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from master.approvals import decide, expire_approvals, list_approvals
+from master.approvals import Policy, Voter, decide, expire_approvals, list_approvals
+from master.capabilities import load_capabilities
 from master.dispatch.claims import record_report
 from master.dispatch.publish import ring_again
 from master.dispatch.reap import reap_leases
@@ -31,8 +32,16 @@ class Nothing(Record):
     pass
 
 
+def _voter(name: str) -> Voter:
+    return Voter(identity=f"token:{name}", name=name, door="test")
+
+
+ME = _voter("me")
+
+
 @pytest.fixture(autouse=True)
 def _own_flows() -> Iterator[None]:
+    load_capabilities()
     before = dict(_FLOWS)
     yield
     _FLOWS.clear()
@@ -148,7 +157,7 @@ class _Failing:
 def _approve_pending(bench: Bench) -> None:
     for one in bench.read(list_approvals):
         if one.state == "pending":
-            bench.write(decide, one.id, approve=True, by="me", door="test", note="")
+            bench.write(decide, one.id, approve=True, voter=ME, policy=Policy(), note="")
 
 
 def test_of_two_passes_that_meet_one_counts(bench: Bench) -> None:
@@ -247,7 +256,12 @@ def test_a_question_is_decided_once_of_many_at_the_same_time(bench: Bench) -> No
         try:
             decided.append(
                 bench.write(
-                    decide, asked.id, approve=number % 2 == 0, by=f"p{number}", door="test", note="because"
+                    decide,
+                    asked.id,
+                    approve=number % 2 == 0,
+                    voter=_voter(f"p{number}"),
+                    policy=Policy(),
+                    note="because",
                 )
             )
         except Refused as error:
@@ -269,13 +283,13 @@ def test_rejection_needs_a_reason_and_silence_denies(bench: Bench) -> None:
     _work(bench, run_id)
     (asked,) = bench.read(list_approvals)
     with pytest.raises(InvalidInput, match="reason"):
-        bench.write(decide, asked.id, approve=False, by="me", door="test", note=" ")
+        bench.write(decide, asked.id, approve=False, voter=ME, policy=Policy(), note=" ")
     with pytest.raises(Refused, match="superseded"):
-        bench.write(decide, asked.id, approve=True, by="me", door="test", note="", digest="0" * 64)
+        bench.write(decide, asked.id, approve=True, voter=ME, policy=Policy(), note="", digest="0" * 64)
     bench.pass_by(8 * 86400)
     with pytest.raises(Refused, match="expired"):
-        bench.write(decide, asked.id, approve=True, by="me", door="test", note="")
-    assert bench.write(expire_approvals) == 1
+        bench.write(decide, asked.id, approve=True, voter=ME, policy=Policy(), note="")
+    assert bench.write(expire_approvals, policy=Policy()) == 1
     _work(bench, run_id)
     assert _run(bench, run_id).result["approved"] is False
 
