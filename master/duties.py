@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from datetime import datetime
 from functools import partial
 
 from sqlalchemy import Connection
@@ -16,6 +17,7 @@ from master.dispatch.conductor import Conductor
 from master.dispatch.publish import Posting, fleet_value, ring_again
 from master.dispatch.reap import reap_leases
 from master.fleet.deaf import known_builds, long_active, note_deaf
+from master.fleet.notices import close_notice, open_notice
 from master.fleet.paces import note_paces
 from master.fleet.workers import miss_workers
 from master.flows.engine import Engine
@@ -24,6 +26,7 @@ from master.rabbitmq import Management, clear_old_queues, install_topology, sile
 from master.settings import Settings
 from master.store import Database
 from master.trials import close_canaries, start_canaries
+from tasks.errors import InvalidInput
 from tasks.log import say
 
 log = logging.getLogger("d8.duties")
@@ -79,7 +82,11 @@ class Duties:
         self._bell.send_tickets(postings)
         self._conductor.publish()
         for run_id in self._engine.due_runs():
-            self.advance(run_id)
+            try:
+                self.advance(run_id)
+            except InvalidInput as error:
+                # Of what it asks for, or of the owner's rules: its pass stays due, the others go on.
+                say(log, logging.ERROR, "pass_put_off", run=run_id, why=error)
 
     def note_paces(self) -> None:
         """Learn how fast each worker is at each task."""
@@ -110,11 +117,21 @@ class Duties:
         if taken:
             say(log, logging.INFO, "clients_taken", clients=",".join(taken))
 
+    def _expire(self, connection: Connection, now: datetime) -> int:
+        """Under rules that cannot be read nothing is denied either; the owner is told."""
+        try:
+            policy = self._policy()
+        except InvalidInput as error:
+            open_notice(connection, "policy", "policy_wrong", now, worker="policy.toml", reason=str(error))
+            return 0
+        close_notice(connection, "policy", now)
+        return expire_approvals(connection, policy=policy, now=now)
+
     def _sweep(self, connection: Connection) -> list[Posting]:
         now = self._clock()
         reaped = reap_leases(connection, now=now)
         missed = miss_workers(connection, now=now, heartbeat_s=self._settings.heartbeat_s)
-        expired = expire_approvals(connection, policy=self._policy(), now=now)
+        expired = self._expire(connection, now)
         start_canaries(connection, now=now)
         close_canaries(connection, now=now)
         if reaped or missed or expired:

@@ -71,6 +71,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _strays(settings)
     yield from _master(settings)
     yield _telegram(settings)
+    yield _policy(settings)
 
 
 def _python() -> Finding:
@@ -240,6 +241,26 @@ def _master(settings: Settings) -> Iterator[Finding]:
                 found=worker["state"],
                 remedy=worker["reason"],
             )
+
+
+def _policy(settings: Settings) -> Finding:
+    from master.approvals.policy_file import PolicyFile
+    from tasks.errors import InvalidInput
+
+    try:
+        policy = PolicyFile(settings.policy_path)()
+    except InvalidInput as error:
+        return Finding(check="policy", level="missing", found=str(error), remedy="correct the file")
+    if not settings.policy_path.exists():
+        return Finding(
+            check="policy",
+            level="ok",
+            found="every owner decides everything; no budgets",
+            remedy=f"{settings.policy_path} may say otherwise: docs/approvals.md",
+        )
+    return Finding(
+        check="policy", level="ok", found=f"{len(policy.budgets)} budget lines, {len(policy.people)} people"
+    )
 
 
 def _telegram(settings: Settings) -> Finding:

@@ -17,7 +17,7 @@ from tasks.errors import D8Error
 
 #: Command groups, one module each, loaded when they are used: ``d8 --help`` stays quick.
 GROUPS: dict[str, str] = {
-    "approval": "Questions that wait for you: list, show, approve, reject.",
+    "approval": "Questions that wait for you: list, show, approve, reject, done, abandon, policy.",
     "client": "Client projects: from a brief to a delivered website.",
     "darwin": "Evolve agents against labelled examples.",
     "niche": "Study markets from keyword exports.",

@@ -9,6 +9,7 @@ import signal
 
 from master.approvals import PolicyFile
 from master.clock import utc_now
+from master.messenger import Messenger
 from master.settings import Settings
 from master.store import Database
 from master.telegram.api import open_api
@@ -40,7 +41,11 @@ def run(settings: Settings, database: Database) -> None:
             "telegram_nobody_allowed",
             remedy="set D8_TELEGRAM_USERS to your numeric user id: write to the bot and it is logged here",
         )
-    asyncio.run(_serve(settings, database, token))
+    messenger = Messenger(database, settings)
+    try:
+        asyncio.run(_serve(settings, database, token))
+    finally:
+        messenger.close()
 
 
 async def _serve(settings: Settings, database: Database, token: str) -> None:
