@@ -35,6 +35,7 @@ app.conf.task_default_queue = MASTER_QUEUE
 app.conf.beat_schedule = {
     "sweep": {"task": "master.sweep", "schedule": 2.0},
     "note-paces": {"task": "master.note_paces", "schedule": 30.0},
+    "post-costs": {"task": "master.post_costs", "schedule": 30.0},
     "tend-broker": {"task": "master.tend_broker", "schedule": 60.0},
     "watch-clients": {
         "task": "master.watch_clients",
@@ -85,6 +86,12 @@ def sweep() -> None:
 def note_paces() -> None:
     """Learn how fast each worker is."""
     duties().note_paces()
+
+
+@app.task(name="master.post_costs")
+def post_costs() -> None:
+    """Post what ended runs have cost."""
+    duties().post_costs()
 
 
 @app.task(name="master.tend_broker")

@@ -12,8 +12,8 @@ CAPABILITIES: tuple[str, ...] = (
     "master.niches.flow",
     "master.clients.flow",
 )
-#: Tables of doors: they are created with the rest, whether or not the door is open.
-_TABLES: tuple[str, ...] = ("master.telegram.tables",)
+#: Tables of doors and of the ledger: they are created with the rest, whether or not anybody uses them.
+_TABLES: tuple[str, ...] = ("master.ledger.tables", "master.telegram.tables")
 
 
 def load_capabilities() -> None:

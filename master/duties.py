@@ -22,6 +22,8 @@ from master.fleet.paces import note_paces
 from master.fleet.workers import miss_workers
 from master.flows.engine import Engine
 from master.flows.runs import start_run
+from master.ledger.costs import post_costs
+from master.ledger.policy import FILE_NAME, read_money_policy
 from master.rabbitmq import Management, clear_old_queues, install_topology, silent_workers
 from master.settings import Settings
 from master.store import Database
@@ -107,6 +109,18 @@ class Duties:
         deaf = silent_workers(self._rabbitmq, active)
         with self._database.write() as connection:
             note_deaf(connection, deaf, set(active) - set(deaf), now=self._clock())
+
+    def post_costs(self) -> None:
+        """What ended runs have cost goes to the ledger. Nothing is asked of the database without prices."""
+        prices = read_money_policy(self._settings.home / FILE_NAME).prices
+        if not prices.set:
+            return
+        while True:
+            with self._database.write() as connection:
+                costed = post_costs(connection, prices, self._clock())
+            if costed == 0:
+                return
+            say(log, logging.INFO, "costs_posted", runs=costed)
 
     def watch_clients(self) -> None:
         """Every pending client gets its run."""

@@ -20,6 +20,7 @@ from master.api.clients import build_router as client_router
 from master.api.errors import show_error, show_invalid
 from master.api.fleet_routes import fleet_router
 from master.api.joining import joining_routes
+from master.api.ledger_routes import ledger_router
 from master.api.metrics_routes import metrics_route
 from master.api.news_route import news_router
 from master.api.owner_routes import artifact_router, owner_router
@@ -123,6 +124,7 @@ def create_api(settings: Settings) -> FastAPI:
     api.include_router(approval_router(services, gatekeeper))
     api.include_router(fleet_router(services, gatekeeper))
     api.include_router(news_router(conductor.hear, gatekeeper))
+    api.include_router(ledger_router(services, gatekeeper))
     api.router.routes.append(metrics_route(services, gatekeeper))
     api.include_router(artifact_router(services, gatekeeper))
     api.include_router(client_router(services.read, services.write, gatekeeper.require(Scope.OWNER)))

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, field_validator
 
 from master.approvals.records import ApprovalType
-from master.ledger import BudgetLine, Money, Prices
+from master.ledger import BudgetLine, Money, Prices, parse_money
+from tasks.errors import InvalidInput
 from tasks.record import Record
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -28,9 +29,12 @@ def parse_duration_s(text: Any) -> Any:
 
 
 def _parse_money(text: Any) -> Any:
-    from master.ledger import parse_money
-
-    return text if isinstance(text, Money) else parse_money(str(text))
+    if isinstance(text, Money):
+        return text
+    try:
+        return parse_money(str(text))
+    except InvalidInput as error:
+        raise ValueError(str(error)) from None
 
 
 def _parse_hours(text: Any) -> Any:

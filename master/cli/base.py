@@ -51,6 +51,10 @@ class Api:
     def download(self, digest: str) -> bytes:
         return self._request("GET", f"/api/artifacts/{quote(digest, safe='')}", None, {}, {})
 
+    def text(self, path: str, **query: Any) -> str:
+        """What is not JSON: a file to be written or shown as it is."""
+        return self._request("GET", path, None, query, {}).decode()
+
     def _call(
         self, method: str, path: str, *, body: bytes | None = None, query: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,

@@ -20,6 +20,7 @@ GROUPS: dict[str, str] = {
     "approval": "Questions that wait for you: list, show, approve, reject, done, abandon, policy.",
     "client": "Client projects: from a brief to a delivered website.",
     "darwin": "Evolve agents against labelled examples.",
+    "ledger": "The money: balance, report, budget, record, reverse, verify, export.",
     "niche": "Study markets from keyword exports.",
     "run": "Runs: list, show, cancel, retry.",
     "worker": "Workers: list, invite, join, start, drain, resume, update, remove.",

@@ -148,7 +148,9 @@ def retry_run(connection: Connection, run_id: str, *, by: str, now: datetime) ->
             update(steps).where(steps.c.id == step_id).values(key=steps.c.key + f"#withdrawn-{step_id}")
         )
     connection.execute(
-        update(runs).where(runs.c.id == run_id).values(state=RunState.RUNNING, error="", finished_at=None)
+        update(runs)
+        .where(runs.c.id == run_id)
+        .values(state=RunState.RUNNING, error="", finished_at=None, costed=False)
     )
     record_event(connection, "run_retried", now, run_id=run_id, by=by, steps=len(ids))
     wake_run(connection, run_id, now)

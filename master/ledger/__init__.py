@@ -1,82 +1,33 @@
-"""The money: integer minor units with a currency. (Shape only on this branch; the ledger replaces it.)"""
+"""The money: double entry in integer minor units with a currency, only ever added to, chained by hashes."""
 
-from __future__ import annotations
+from master.ledger.budgets import BudgetExceeded, BudgetLine, read_budgets
+from master.ledger.costs import post_costs, project_of
+from master.ledger.money import Money, format_money, parse_money
+from master.ledger.movements import record_movement, reverse
+from master.ledger.policy import MoneyPolicy, read_money_policy
+from master.ledger.prices import Prices, read_prices
+from master.ledger.spending import has_room, release, reserve, settle
+from master.ledger.verify import Verification, verify_ledger
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
-
-from sqlalchemy import Connection
-
-from tasks.errors import Refused
-from tasks.record import Record
-
-
-class Money(Record):
-    minor: int
-    currency: str
-
-
-class BudgetLine(Record):
-    category: str
-    currency: str
-    month_minor: int
-    automatic_up_to_minor: int = 0
-
-
-class Prices(Record):
-    currency: str = "EUR"
-
-
-class BudgetExceeded(Refused):
-    pass
-
-
-def parse_money(text: str) -> Money:
-    amount, currency = text.split()
-    return Money(minor=round(float(amount) * 100), currency=currency)
-
-
-def read_budgets(given: Any, place: str) -> tuple[BudgetLine, ...]:
-    return ()
-
-
-def read_prices(given: Any, place: str) -> Prices:
-    return Prices()
-
-
-def project_of(flow: str, params: Any) -> str:
-    return flow
-
-
-def reserve(
-    connection: Connection,
-    *,
-    approval_id: str,
-    run_id: str,
-    project: str,
-    category: str,
-    amount: Money,
-    month: str,
-    budgets: Sequence[BudgetLine],
-    note: str,
-    now: datetime,
-) -> None:
-    return
-
-
-def settle(
-    connection: Connection,
-    approval_id: str,
-    *,
-    actual: Money,
-    reference: str,
-    note: str,
-    by: str,
-    now: datetime,
-) -> None:
-    return
-
-
-def release(connection: Connection, approval_id: str, *, reason: str, now: datetime) -> None:
-    return
+__all__ = [
+    "BudgetExceeded",
+    "BudgetLine",
+    "Money",
+    "MoneyPolicy",
+    "Prices",
+    "Verification",
+    "format_money",
+    "has_room",
+    "parse_money",
+    "post_costs",
+    "project_of",
+    "read_budgets",
+    "read_money_policy",
+    "read_prices",
+    "record_movement",
+    "release",
+    "reserve",
+    "reverse",
+    "settle",
+    "verify_ledger",
+]

@@ -40,6 +40,8 @@ fleet = Table(
     Column("value", Text, nullable=False),
 )
 
+_UNCOSTED = text("NOT costed AND finished_at IS NOT NULL")
+
 runs = Table(
     "runs",
     metadata,
@@ -65,7 +67,10 @@ runs = Table(
     Column("wake_on", Text, nullable=False, default="all"),
     Column("created_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
+    # Whether the ledger has what it cost.
+    Column("costed", Boolean, nullable=False, default=False),
     Index("ix_runs_created_at", "created_at"),
+    Index("ix_runs_uncosted", "finished_at", sqlite_where=_UNCOSTED, postgresql_where=_UNCOSTED),
     Index(
         "ix_runs_open",
         "state",

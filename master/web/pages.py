@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
+from master.ledger.money import format_money
 from master.web import views
 
 HERE = Path(__file__).parent
@@ -58,6 +59,7 @@ class Pages:
             describe_usage=views.describe_usage,
             hardware=views.describe_hardware,
             image_types=views.IMAGE_TYPES,
+            money=format_money,
             model_server_of=views.model_server_of,
             slots_of=views.slots_of,
             steps_to_show=views.steps_to_show,

@@ -18,6 +18,7 @@ from master.api.errors import show_error
 from master.api.services import Services
 from master.tokens import Principal, Scope
 from master.web.forms import post_decision, post_execution, post_run
+from master.web.ledger import read_ledger
 from master.web.live import live_response
 from master.web.pages import STATIC, Pages, secured
 from master.web.reading import Reader
@@ -84,6 +85,7 @@ def web_routes(services: Services, gatekeeper: Gatekeeper) -> list[BaseRoute]:
             lambda reader, connection, request: reader.run(connection, request.path_params["run_id"]),
         ),
         page("/approvals", "approvals.html", lambda reader, connection, _: reader.approvals(connection)),
+        page("/ledger", "ledger.html", read_ledger),
         guarded("/approvals/{approval_id}/decision", decision, "POST"),
         guarded("/approvals/{approval_id}/execution", execution, "POST"),
         guarded("/runs/{run_id}/{verb}", change_run, "POST"),

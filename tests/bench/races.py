@@ -29,7 +29,14 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from master.approvals import ApprovalState, ApprovalType, PolicyFile, Question, create_approval, expire_approvals
+from master.approvals import (
+    ApprovalState,
+    ApprovalType,
+    PolicyFile,
+    Question,
+    create_approval,
+    expire_approvals,
+)
 from master.approvals.tables import approvals
 from master.capabilities import load_capabilities
 from master.cli.base import Api
@@ -196,7 +203,9 @@ def _decide_all(process: int, meet: Barrier, asked: list[Asked], seed: int, toke
     settings = load_settings()
     database = Database(settings.sqlalchemy_url)
     policy = PolicyFile(settings.policy_path)
-    clients = {person: Api(f"http://127.0.0.1:{settings.port}", token, 60) for person, token in tokens.items()}
+    clients = {
+        person: Api(f"http://127.0.0.1:{settings.port}", token, 60) for person, token in tokens.items()
+    }
     done = 0
     for start in range(0, len(asked), _CHUNK):
         meet.wait(600)
@@ -222,9 +231,7 @@ def _do(database: Database, policy: PolicyFile, clients: dict[int, Api], one: As
         update = _button(one, act) if act.door == "button" and act.approve else _command(one, act)
         with database.write() as connection:
             store_updates(connection, [update], frozenset(PEOPLE), utc_now())
-        process_update(
-            database, act.update, key=KEY, facts=count_facts, policy=policy, clock=utc_now
-        )
+        process_update(database, act.update, key=KEY, facts=count_facts, policy=policy, clock=utc_now)
 
 
 def _person(act: Act) -> dict[str, Any]:
@@ -298,7 +305,8 @@ def _api(home: Path, database: Database) -> Iterator[dict[int, str]]:
     """A real API process; a token for each person."""
     with database.write() as connection:
         tokens = {
-            person: create_token(connection, Scope.OWNER, f"p{person}", now=datetime.now(UTC)) for person in PEOPLE
+            person: create_token(connection, Scope.OWNER, f"p{person}", now=datetime.now(UTC))
+            for person in PEOPLE
         }
     process = subprocess.Popen([sys.executable, "-m", "master.api"], cwd=ROOT, env=dict(os.environ))
     url = f"http://127.0.0.1:{os.environ['D8_PORT']}/readyz"
