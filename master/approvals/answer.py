@@ -36,6 +36,8 @@ def settle(
     An approval reserves its cost; ``BudgetExceeded`` when there is no room, and then nothing has happened:
     the caller may go on in the same transaction.
     """
+    if approval.state is not ApprovalState.PENDING:
+        return False
     check_move(approval, how.state)
     with connection.begin_nested():
         return _settle(connection, approval, how, policy, now)

@@ -12,6 +12,7 @@ from master.approvals.policy import Policy
 from master.approvals.records import CLOCK, ApprovalState
 from master.approvals.store import get_approval
 from master.approvals.tables import approval_steps, approvals
+from tasks.errors import Refused
 
 
 def expire_approvals(connection: Connection, *, policy: Policy, now: datetime) -> int:
@@ -33,10 +34,16 @@ def expire_approvals(connection: Connection, *, policy: Policy, now: datetime) -
             approvals.c.execute_by <= now,
         )
     )
-    ids = undone.scalars().all()
-    for approval_id in ids:
+    return expired + sum(_give_up(connection, approval_id, now) for approval_id in undone.scalars().all())
+
+
+def _give_up(connection: Connection, approval_id: str, now: datetime) -> bool:
+    try:
         abandon(connection, approval_id, voter=CLOCK, reason="it was not done in time", now=now)
-    return expired + len(ids)
+    except Refused:
+        # It was done in this very moment.
+        return False
+    return True
 
 
 def cancel_approvals(connection: Connection, run_id: str, *, now: datetime) -> None:

@@ -112,25 +112,29 @@ def race(home: Path, requests: int, seed: int, url: str = "") -> dict[str, int]:
     (home / "policy.toml").write_text(_POLICY)
     database = Database(load_settings().sqlalchemy_url)
     migrate(database)
-    asked = _ask(database, requests, seed)
-    with _api(home, database) as tokens:
-        context = multiprocessing.get_context("spawn")
-        meet = context.Barrier(PROCESSES)
-        processes = [
-            context.Process(target=_decide_all, args=(number, meet, asked, seed, tokens))
-            for number in range(PROCESSES)
-        ]
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join()
-        if any(process.exitcode for process in processes):
-            raise SystemExit("a process of the race ended with an error: see above")
     try:
+        asked = _ask(database, requests, seed)
+        with _api(home, database) as tokens:
+            _race(asked, seed, tokens)
         with database.read() as connection:
             return _count(connection, requests)
     finally:
         database.close()
+
+
+def _race(asked: list[Asked], seed: int, tokens: dict[int, str]) -> None:
+    context = multiprocessing.get_context("spawn")
+    meet = context.Barrier(PROCESSES)
+    processes = [
+        context.Process(target=_decide_all, args=(number, meet, asked, seed, tokens))
+        for number in range(PROCESSES)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    if any(process.exitcode for process in processes):
+        raise SystemExit("a process of the race ended with an error: see above")
 
 
 def _ask(database: Database, requests: int, seed: int) -> list[Asked]:
@@ -148,8 +152,8 @@ def _ask(database: Database, requests: int, seed: int) -> list[Asked]:
                     reason="To be raced for.",
                     cost_minor=chance.choice((0, 1250, 20_000)),
                     category="races",
-                    # The clock of the process that expires is ahead; nobody else's is.
-                    expires_s=86_400 + 60 * (number // _CHUNK),
+                    # The clock of who expires is ahead, so that it reaches one request after the other.
+                    expires_s=86_400 + number,
                 )
                 asked.append(_put(connection, number, question, policy, now))
     return asked
