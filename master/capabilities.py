@@ -7,6 +7,7 @@ import importlib
 CAPABILITIES: tuple[str, ...] = (
     "master.flows.canary",
     "master.flows.drill",
+    "master.flows.rehearsal",
     "master.flows.python_code",
     "master.darwin.flow",
     "master.niches.flow",

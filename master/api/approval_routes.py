@@ -1,7 +1,5 @@
 """Approval requests over HTTP: list, look, decide, done, abandoned; the rules that hold."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any

@@ -3,8 +3,6 @@
 Only a hint, as all news are: whoever sends it can make the master look earlier than it would anyway.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated, Any
 

@@ -11,7 +11,7 @@ from master.cli.look import Json
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Questions that wait for you: list, show, approve, reject, done, abandon, policy.",
+    help="Questions that wait for you: list, show, approve, reject, done, abandon, rehearse, policy.",
 )
 
 _SHOWN = (
@@ -149,6 +149,19 @@ def abandon(approval_id: str, reason: str, json_mode: Json = False) -> None:
     left = connect().post(f"/api/approvals/{approval_id}/abandonment", {"reason": reason})
     emit(left, json_mode, lambda _: None)
     messages().print(f"Abandoned {left['id']}: {left['title']}")
+
+
+@app.command()
+def rehearse(json_mode: Json = False) -> None:
+    """Ask yourself one harmless question, to see that it reaches you and that your answer comes back."""
+    from master.cli.base import start_run
+
+    run_id = start_run(connect(), flow="rehearsal", params={})
+    emit({"run": run_id}, json_mode, lambda _: None)
+    messages().print(
+        f"Asked by run {run_id}: answer on Telegram, on the dashboard or with 'd8 approval list'; "
+        f"'d8 run show {run_id}' tells that your answer came back."
+    )
 
 
 @app.command()

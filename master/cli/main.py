@@ -17,7 +17,7 @@ from tasks.errors import D8Error
 
 #: Command groups, one module each, loaded when they are used: ``d8 --help`` stays quick.
 GROUPS: dict[str, str] = {
-    "approval": "Questions that wait for you: list, show, approve, reject, done, abandon, policy.",
+    "approval": "Questions that wait for you: list, show, approve, reject, done, abandon, rehearse, policy.",
     "client": "Client projects: from a brief to a delivered website.",
     "darwin": "Evolve agents against labelled examples.",
     "ledger": "The money: balance, report, budget, record, reverse, verify, export.",
