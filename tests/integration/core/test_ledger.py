@@ -130,7 +130,14 @@ def test_budget_without_room_refuses_and_says_all_figures(books: Books) -> None:
     with pytest.raises(BudgetExceeded) as refused:
         books.reserve("c", 2501)
     text = str(refused.value)
-    for part in ("'hosting'", "2026-11", "25.01 EUR", "limit is 50.00", "15.00 EUR are spent", "10.00 EUR reserved"):
+    for part in (
+        "'hosting'",
+        "2026-11",
+        "25.01 EUR",
+        "limit is 50.00",
+        "15.00 EUR are spent",
+        "10.00 EUR reserved",
+    ):
         assert part in text
     books.reserve("d", 2500)
     assert books.use()[0] == (3500, 1500)

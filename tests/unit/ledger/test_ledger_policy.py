@@ -65,7 +65,10 @@ def test_without_a_file_nothing_is_limited_and_nothing_has_a_price(tmp_path: Pat
         ("[[budgets]]\nmonth = '1.00 EUR'\nlimit = 3", "no setting 'limit'"),
         ("[[budgets]]\nmonth = '1.00 EUR'\ncategory = 'Big Ads'", "cannot be a category"),
         ("[[budgets]]\nmonth = '1.00 EUR'\nautomatic_up_to = '1.00 USD'", "use one"),
-        ("[[budgets]]\nmonth = '1.00 EUR'\n[[budgets]]\nmonth = '2.00 EUR'", r"budgets\[1\]: there is a line"),
+        (
+            "[[budgets]]\nmonth = '1.00 EUR'\n[[budgets]]\nmonth = '2.00 EUR'",
+            r"budgets\[1\]: there is a line",
+        ),
         ("[prices]\nkwh = '0.25'", "no currency"),
         ("[prices]\nkwh = '0.25 EUR'\ncurrency = 'USD'", "EUR and USD"),
         ("[prices]\nkwh = 'cheap'", "prices.kwh: 'cheap' is not a price"),
