@@ -29,7 +29,6 @@ from master.store.types import UtcDateTime
 from tasks.errors import D8Error
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-MONTHS = ("2026-10", "2026-11", "2026-12")
 CATEGORIES = ("hosting", "ads", "domains")
 TABLES = (
     ledger_entries,
@@ -54,7 +53,7 @@ def play(url: str, seed: int, operations: int) -> Counter[str]:
     while (left := operations - done.total()) > 0:
         with database.write(durable=False) as connection:
             for _ in range(min(left, chance.randint(1, 16))):
-                done[_once(connection, chance, seed, operations)] += 1
+                done[_once(connection, chance, seed, done.total())] += 1
     database.close()
     return done
 
@@ -66,12 +65,13 @@ def play_together(url: str, *, processes: int, operations: int, seed: int = 1) -
         return sum(pool.starmap(play, share), Counter[str]())
 
 
-def _once(connection: Connection, chance: random.Random, seed: int, operations: int) -> str:
+def _once(connection: Connection, chance: random.Random, seed: int, at: int) -> str:
+    """``at``: how many came before. Requests and months move on with it, the same in all processes."""
     kind = chance.choices(
         ("reserve", "settle", "release", "expense", "income", "reverse"), (40, 18, 18, 8, 8, 8)
     )[0]
-    # All processes name the same requests.
-    approval = f"a{chance.randrange(max(4, operations // 2))}"
+    approval = f"a{at // 2 + chance.randrange(12)}"
+    month = month_of(at // 1000 + chance.randrange(2))
     currency = chance.choice(("EUR", "EUR", "CLP"))
     try:
         if kind == "reserve":
@@ -82,26 +82,30 @@ def _once(connection: Connection, chance: random.Random, seed: int, operations: 
                 project=f"client:{chance.randrange(5)}",
                 category="ads" if currency == "CLP" else chance.choice(CATEGORIES),
                 amount=Money(minor=chance.randint(1, 4000), currency=currency),
-                month=chance.choice(MONTHS),
+                month=month,
                 budgets=LINES,
                 note=f"by {seed}",
                 now=NOW,
             )
         elif kind == "settle":
-            actual = Money(minor=chance.randint(0, 3000), currency=currency)
+            actual = Money(minor=chance.randint(0, 2000), currency=currency)
             settle(connection, approval, actual=actual, reference="F", note="", by="ana", now=NOW)
         elif kind == "release":
             release(connection, approval, reason="no", now=NOW)
         elif kind == "reverse":
-            reverse(connection, chance.randint(1, operations), reason="wrong", by="ana", now=NOW)
+            reverse(connection, chance.randint(max(1, at // 2), at + 1), reason="wrong", by="ana", now=NOW)
         else:
-            _record(connection, chance, kind)
+            _record(connection, chance, kind, month)
     except D8Error as error:
         return f"{kind} refused: {type(error).__name__}"
     return kind
 
 
-def _record(connection: Connection, chance: random.Random, kind: Any) -> None:
+def month_of(number: int) -> str:
+    return f"{2026 + number // 12}-{number % 12 + 1:02}"
+
+
+def _record(connection: Connection, chance: random.Random, kind: Any, month: str) -> None:
     """In a currency without budget lines: what has happened is recorded beyond any limit."""
     wanted: Literal["expense", "income"] = kind
     record_movement(
@@ -115,7 +119,7 @@ def _record(connection: Connection, chance: random.Random, kind: Any) -> None:
         reference="",
         by="ana",
         now=NOW,
-        month=chance.choice(MONTHS),
+        month=month,
     )
 
 
