@@ -117,7 +117,9 @@ def _add_reading(router: APIRouter, services: Services, owner: Any) -> None:
     async def get_verify(_: owner, head: Annotated[str, Query(max_length=64)] = "") -> dict[str, Any]:
         def verify(connection: Any) -> dict[str, Any]:
             one_view(connection)
-            shown: dict[str, Any] = verify_ledger(connection, head=head.strip().lower()).model_dump(mode="json")
+            shown: dict[str, Any] = verify_ledger(connection, head=head.strip().lower()).model_dump(
+                mode="json"
+            )
             return shown
 
         return await services.read(verify)
