@@ -137,7 +137,7 @@ class Replay:
 def replay(connection: Connection) -> Replay:
     found, used = Replay(), defaultdict[tuple[str, str, str], int](int)
     after = 0
-    while page := list_entries(connection, after=after, limit=2000):
+    while page := list_entries(connection, after=after, limit=1000):
         after = page[-1].seq
         for entry in page:
             found.entries += 1

@@ -54,7 +54,9 @@ def _render_report(data: dict[str, Any]) -> Any:
 
     accounts = table("account", "in the month")
     for each in data["accounts"]:
-        accounts.add_row(each["account"], show(each["minor"], each["currency"]))
+        # Income is a credit; people read what came in as more than nothing.
+        sign = -1 if each["account"].startswith("income:") else 1
+        accounts.add_row(each["account"], show(sign * each["minor"], each["currency"]))
     projects = table("project", "income", "costs", "margin", "so far", "ROI", "paid back")
     for column in projects.columns[1:]:
         column.no_wrap = True

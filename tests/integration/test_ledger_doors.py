@@ -162,7 +162,7 @@ def test_exported_csv_runs_no_formula(owner: TestClient) -> None:
 def journal_of(database: Database, form: str) -> str:
     writer = JournalWriter(form)
     with database.read() as connection:
-        return writer.begin() + writer.page(list_entries(connection, limit=100_000))
+        return writer.begin() + writer.page(list_entries(connection, limit=1000))
 
 
 @pytest.mark.services

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from master.dispatch.claims import record_report
+from master.duties import Duties
 from master.flows.runs import cancel_run, retry_run
 from master.ledger import post_costs, verify_ledger
 from master.ledger.costs import project_of
@@ -171,6 +172,19 @@ def test_too_little_to_post_is_counted_and_verified(bench: Bench) -> None:
     found = bench.read(verify_ledger)
     assert (found.sound, found.first_wrong_seq) == (False, 1)
     assert run_id in found.problem
+
+
+def test_duty_posts_what_the_owners_prices_say_and_does_nothing_without(bench: Bench) -> None:
+    run_id = bench.start(steps=1)
+    work(bench, run_id, 3600)
+    parts: Any = (bench.database, bench.engine, None, None, bench.settings, bench.clock)
+    duties = Duties(*parts)
+    duties.post_costs()
+    assert sums(bench) == {}
+    (bench.settings.home / "policy.toml").write_text('[prices]\nkwh = "0.25 EUR"\nwatts = 300\n')
+    duties.post_costs()
+    duties.post_costs()
+    assert sums(bench) == {"expenses:energy": 8, "liabilities:usage": -8}
 
 
 @pytest.mark.parametrize(
