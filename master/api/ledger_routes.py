@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import Response, StreamingResponse
 from pydantic import Field
+from sqlalchemy import Connection
 
 from master.api.auth import Gatekeeper
 from master.api.services import Services
@@ -14,8 +15,8 @@ from master.ledger.export import FORMATS, MEDIA_TYPES, SUFFIXES, JournalWriter, 
 from master.ledger.money import parse_money
 from master.ledger.movements import record_movement, reverse
 from master.ledger.policy import FILE_NAME, MoneyPolicy, read_money_policy
-from master.ledger.report import balance, budget_uses, list_entries, month_report
-from master.ledger.verify import one_view, verify_ledger
+from master.ledger.report import MonthReport, balance, budget_uses, list_entries, month_report
+from master.ledger.verify import Verification, one_view, verify_ledger
 from master.tokens import Principal, Scope
 from tasks.errors import InvalidInput
 from tasks.record import Record
@@ -115,11 +116,11 @@ def _add_reading(router: APIRouter, services: Services, owner: Any) -> None:
 
     @router.get("/verify")
     async def get_verify(_: owner, head: Annotated[str, Query(max_length=64)] = "") -> dict[str, Any]:
-        def verify(connection: Any) -> dict[str, Any]:
+        def verify(connection: Connection) -> Verification:
             one_view(connection)
-            return verify_ledger(connection, head=head.strip().lower()).model_dump(mode="json")
+            return verify_ledger(connection, head=head.strip().lower())
 
-        return await services.read(verify)
+        return (await services.read(verify)).model_dump(mode="json")
 
 
 def _add_files(router: APIRouter, services: Services, owner: Any) -> None:
@@ -159,7 +160,7 @@ def this_month(services: Services) -> str:
     return f"{services.clock().astimezone(UTC):%Y-%m}"
 
 
-def _report(connection: Any, services: Services, month: str) -> Any:
+def _report(connection: Connection, services: Services, month: str) -> MonthReport:
     return month_report(connection, money_policy(services).budgets, month or this_month(services))
 
 

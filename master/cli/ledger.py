@@ -54,18 +54,21 @@ def _render_report(data: dict[str, Any]) -> Any:
 
     accounts = table("account", "in the month")
     for each in data["accounts"]:
-        accounts.add_row(each["account"], show(each["minor"], each["currency"]))
-    projects = table(
-        "project", "income", "expenses", "usage", "margin", "profit so far", "ROI", "payback (months)"
-    )
+        # Income is a credit; people read what came in as more than nothing.
+        sign = -1 if each["account"].startswith("income:") else 1
+        accounts.add_row(each["account"], show(sign * each["minor"], each["currency"]))
+    projects = table("project", "income", "costs", "margin", "so far", "ROI", "paid back")
+    for column in projects.columns[1:]:
+        column.no_wrap = True
     for each in data["projects"]:
-        currency, all_time = each["currency"], each["all_time"]
-        amounts = (each[name] for name in ("income_minor", "expense_minor", "usage_minor", "margin_minor"))
+        all_time, months = each["all_time"], each["all_time"]["payback_months"]
+        costs = each["expense_minor"] + each["usage_minor"]
+        amounts = (each["income_minor"], costs, each["margin_minor"], all_time["profit_minor"])
         projects.add_row(
             each["project"] or "(none)",
-            *(show(minor, currency) for minor in (*amounts, all_time["profit_minor"])),
+            *(show(minor, each["currency"]) for minor in amounts),
             "" if all_time["roi_pct"] is None else f"{all_time['roi_pct']:.1f}%",
-            str(all_time["payback_months"] or ""),
+            f"in {months} mo" if months else "",
         )
     head = f"{data['month']}: entry {data['head_seq']} is the newest, with hash {data['head']}"
     return Group(head, "", _render_budgets(data["budgets"]), "", accounts, "", projects)

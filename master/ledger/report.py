@@ -155,10 +155,10 @@ def list_entries(
     rows = connection.execute(query).all()
     if not rows:
         return []
-    first, last = min(row.seq for row in rows), max(row.seq for row in rows)
     of_entry: dict[int, list[Balance]] = defaultdict(list)
     table = ledger_postings
-    postings = select(table).where(table.c.seq.between(first, last)).order_by(table.c.seq, table.c.number)
+    chosen = table.c.seq.in_([row.seq for row in rows])
+    postings = select(table).where(chosen).order_by(table.c.seq, table.c.number)
     for posting in connection.execute(postings):
         of_entry[posting.seq].append(
             Balance(account=posting.account, currency=posting.currency, minor=posting.minor)

@@ -16,14 +16,9 @@ from master.ledger.derive import Derived
 from master.ledger.entries import GENESIS, Entry, hash_entry, sums_of
 from master.ledger.journal import to_entry, to_posting
 from master.ledger.tables import ledger_entries, ledger_head, ledger_postings
-from tasks.errors import D8Error
 from tasks.record import Record
 
 _PAGE = 1000
-
-
-class LedgerDamaged(D8Error):
-    """The ledger is not what was written."""
 
 
 class Verification(Record):
