@@ -6,8 +6,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import psutil
-import torch
 import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.import_utils import is_flash_attn_2_available
@@ -19,7 +17,7 @@ from worker.models.batching.guard import Guard
 from worker.models.batching.loop import Loop
 from worker.models.batching.size import choose_size
 from worker.models.batching.task import Rules, plain_name
-from worker.models.native.load import Placement
+from worker.models.native.load import Placement, free_bytes
 from worker.models.native.text import Text, generation_ends
 from worker.models.outcomes import Failed
 from worker.models.protocol import GenerateItem
@@ -74,9 +72,8 @@ def open_backend(
         spare_bytes: what may be used beside the weights.
     """
     model = loaded.model
-    free_bytes = _free_bytes(model.device)
     flash = model.config.get_text_config()._attn_implementation == _FLASH  # noqa: SLF001 - said nowhere else
-    size = choose_size(model, min(spare_bytes, free_bytes), flash=flash)
+    size = choose_size(model, min(spare_bytes, free_bytes(model.device)), flash=flash)
     guard = Guard(lambda: Loop(model, size), loaded.text, loaded.ends, size, Counters())
     rules = Rules(
         model=description.model,
@@ -100,9 +97,3 @@ def _flash_works(model: Any, placement: Placement) -> bool:
     """FlashAttention computes on GPUs and in 16 bits only."""
     fit = placement.device.type == "cuda" and placement.dtype.itemsize == 2
     return fit and bool(getattr(model, "_supports_flash_attn", False)) and is_flash_attn_2_available()
-
-
-def _free_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)

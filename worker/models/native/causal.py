@@ -35,7 +35,23 @@ class Budget:
     logit_rows: int = 512
     prefix_cache_bytes: int = 512 * 2**20
 
+    def fitted(self, free_bytes: int, token_bytes: int) -> Budget:
+        """The same, but with keys and values that fit beside the weights.
 
+        ``free_bytes``: memory that is free once the weights are loaded. ``token_bytes``: of one token's
+        keys and values in all layers. Two fifths of it may hold rows, a tenth kept beginnings; the
+        rest is for what a pass computes and for other models.
+        """
+        held = max(_FEWEST_HELD_TOKENS, free_bytes * 2 // 5 // max(1, token_bytes))
+        return dataclasses.replace(
+            self,
+            held_tokens=min(self.held_tokens, held),
+            prefix_cache_bytes=min(self.prefix_cache_bytes, max(0, free_bytes) // 10),
+        )
+
+
+#: A few short texts at least: a model with less room than this cannot be served at all.
+_FEWEST_HELD_TOKENS = 2048
 CPU_BUDGET = Budget(new_tokens=2048, prefill_tokens=256, held_tokens=65_536, rows=128)
 GPU_BUDGET = Budget(
     new_tokens=32_768,

@@ -11,13 +11,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 import transformers
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from tasks.errors import PermanentFailure
 from worker.models.artifacts import ModelFiles, folder_files, is_causal
-from worker.models.native.causal import CPU_BUDGET, GPU_BUDGET, CausalModel
+from worker.models.native.causal import CPU_BUDGET, GPU_BUDGET, CausalModel, key_value_shape
 from worker.models.native.decoder import LlamaDecoder
 from worker.models.native.linear import packed
 from worker.models.native.sentence import SentenceModel
@@ -81,8 +82,10 @@ def load_causal(folder: Path, placement: Placement, known: Known) -> CausalModel
     if known.text is None:
         context_tokens = int(model.config.get_text_config().max_position_embeddings)
         known.text = Text(AutoTokenizer.from_pretrained(folder, local_files_only=True), context_tokens)
-    budget = GPU_BUDGET if placement.device.type == "cuda" else CPU_BUDGET
-    causal = CausalModel(_placed(model, placement), known.text, budget)
+    model = _placed(model, placement)
+    whole = GPU_BUDGET if placement.device.type == "cuda" else CPU_BUDGET
+    budget = whole.fitted(free_bytes(placement.device), key_value_shape(model).token_bytes)
+    causal = CausalModel(model, known.text, budget)
     with torch.inference_mode():
         if known.decoder is None:
             known.decoder = try_sharing(causal)
@@ -136,6 +139,13 @@ def download(name: str) -> ModelFiles:
             "folder and give that folder's path"
         ) from error
     return folder_files(Path(folder))
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that is free on the device now."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
 
 
 def _placed(model: Any, placement: Placement) -> Any:
