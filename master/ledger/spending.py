@@ -64,20 +64,7 @@ def reserve(
         if held is not None:
             _require_same(held, amount, category, month)
             return
-        connection.execute(
-            insert(ledger_reservations).values(
-                approval_id=approval_id,
-                state=ReservationState.HELD,
-                amount_minor=amount.minor,
-                actual_minor=0,
-                currency=amount.currency,
-                category=category,
-                month=month,
-                project=project,
-                run_id=run_id,
-            )
-        )
-        entry = Entry(
+        holding = Entry(
             kind=Kind.RESERVE,
             at=now,
             month=month,
@@ -88,7 +75,8 @@ def reserve(
             note=note,
             postings=move(reserved(category), FREE, amount.minor, amount.currency),
         )
-        append_entry(connection, entry, limits)
+        _hold(connection, holding, amount)
+        append_entry(connection, holding, limits)
 
 
 def has_room(
@@ -131,22 +119,8 @@ def settle(
             f"nothing is reserved for request {approval_id}: only an approved request with a cost can be settled; "
             f"record other expenses with 'd8 ledger record'"
         )
-    if actual.currency != row.currency:
-        raise Refused(
-            f"request {approval_id} reserved {format_money(row.amount_minor, row.currency)}, so it cannot be settled "
-            f"with {actual}: give what was paid in {row.currency}"
-        )
-    if row.state == ReservationState.SETTLED and row.actual_minor == actual.minor:
-        if _reference_of(connection, approval_id) == reference:
-            return
-        raise Refused(
-            f"request {approval_id} was settled with another reference: reverse that entry to correct it"
-        )
-    if actual.minor > row.amount_minor:
-        raise Refused(
-            f"request {approval_id} reserved {format_money(row.amount_minor, row.currency)} and cannot be settled with "
-            f"{actual}: ask for an approval of the difference, or pay less"
-        )
+    if _is_settled_so(connection, row, actual, reference):
+        return
     _resolve(connection, row, ReservationState.SETTLED, actual.minor)
     paid = move(expenses(row.category), MONEY, actual.minor, row.currency)
     entry = _following(row, Kind.SETTLE, now, note)
@@ -170,6 +144,22 @@ def _find(connection: Connection, approval_id: str) -> Row[Any] | None:
     ).first()
 
 
+def _hold(connection: Connection, holding: Entry, amount: Money) -> None:
+    connection.execute(
+        insert(ledger_reservations).values(
+            approval_id=holding.approval_id,
+            state=ReservationState.HELD,
+            amount_minor=amount.minor,
+            actual_minor=0,
+            currency=amount.currency,
+            category=holding.category,
+            month=holding.month,
+            project=holding.project,
+            run_id=holding.run_id,
+        )
+    )
+
+
 def _require_same(held: Row[Any], amount: Money, category: str, month: str) -> None:
     before = (held.amount_minor, held.currency, held.category, held.month)
     asked = (amount.minor, amount.currency, category, month)
@@ -178,6 +168,28 @@ def _require_same(held: Row[Any], amount: Money, category: str, month: str) -> N
             f"request {held.approval_id} has a reservation of {format_money(held.amount_minor, held.currency)} for "
             f"{held.month} already, which is {held.state}: {amount} for {month} takes a new request"
         )
+
+
+def _is_settled_so(connection: Connection, row: Row[Any], actual: Money, reference: str) -> bool:
+    """Whether this very payment is posted already. ``Refused`` when it cannot be."""
+    held = format_money(row.amount_minor, row.currency)
+    if actual.currency != row.currency:
+        raise Refused(
+            f"request {row.approval_id} reserved {held}, so it cannot be settled with {actual}: give what was paid in "
+            f"{row.currency}"
+        )
+    if row.state == ReservationState.SETTLED and row.actual_minor == actual.minor:
+        if _reference_of(connection, row.approval_id) == reference:
+            return True
+        raise Refused(
+            f"request {row.approval_id} was settled with another reference: reverse that entry to correct it"
+        )
+    if actual.minor > row.amount_minor:
+        raise Refused(
+            f"request {row.approval_id} reserved {held} and cannot be settled with {actual}: ask for an approval "
+            f"of the difference, or pay less"
+        )
+    return False
 
 
 def _resolve(connection: Connection, row: Row[Any], to: ReservationState, actual_minor: int) -> None:
