@@ -23,7 +23,6 @@ from master.fleet.workers import miss_workers
 from master.flows.engine import Engine
 from master.flows.runs import start_run
 from master.ledger.costs import post_costs
-from master.ledger.policy import FILE_NAME, read_money_policy
 from master.rabbitmq import Management, clear_old_queues, install_topology, silent_workers
 from master.settings import Settings
 from master.store import Database
@@ -112,7 +111,7 @@ class Duties:
 
     def post_costs(self) -> None:
         """What ended runs have cost goes to the ledger. Nothing is asked of the database without prices."""
-        prices = read_money_policy(self._settings.home / FILE_NAME).prices
+        prices = self._policy().prices
         if not prices.set:
             return
         while True:

@@ -1,7 +1,6 @@
 """The owner's door to the money: balances, reports, entries, budgets, exports, corrections."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Query
@@ -14,7 +13,6 @@ from master.api.services import Services
 from master.ledger.export import FORMATS, MEDIA_TYPES, SUFFIXES, JournalWriter, report_csv
 from master.ledger.money import parse_money
 from master.ledger.movements import record_movement, reverse
-from master.ledger.policy import FILE_NAME, MoneyPolicy, read_money_policy
 from master.ledger.report import MonthReport, balance, budget_uses, list_entries, month_report
 from master.ledger.verify import Verification, one_view, verify_ledger
 from master.tokens import Principal, Scope
@@ -56,7 +54,7 @@ def ledger_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
     @router.post("/record", status_code=201)
     async def post_record(caller: Owner, body: Movement, idempotency_key: Key = "") -> dict[str, Any]:
         amount = parse_money(body.amount)
-        fields = body.model_dump(exclude={"amount"})
+        fields = body.model_dump(exclude={"amount"}) | {"month": body.month or this_month(services)}
         seq = await services.write(
             lambda c: record_movement(
                 c,
@@ -109,7 +107,7 @@ def _add_reading(router: APIRouter, services: Services, owner: Any) -> None:
 
     @router.get("/budgets")
     async def get_budgets(_: owner, month: str = "") -> list[dict[str, Any]]:
-        lines = money_policy(services).budgets
+        lines = services.policy().budgets
         wanted = month or this_month(services)
         found = await services.read(lambda c: budget_uses(c, lines, wanted))
         return [{"month": wanted, **each.model_dump(mode="json")} for each in found]
@@ -151,17 +149,13 @@ async def _export(services: Services, form: str) -> AsyncIterator[str]:
         after = page[-1].seq
 
 
-def money_policy(services: Services) -> MoneyPolicy:
-    return read_money_policy(services.settings.home / FILE_NAME)
-
-
 def this_month(services: Services) -> str:
-    """In UTC, as entries count that do not say otherwise."""
-    return f"{services.clock().astimezone(UTC):%Y-%m}"
+    """In the owner's time zone, as approvals count."""
+    return services.policy().month(services.clock())
 
 
 def _report(connection: Connection, services: Services, month: str) -> MonthReport:
-    return month_report(connection, money_policy(services).budgets, month or this_month(services))
+    return month_report(connection, services.policy().budgets, month or this_month(services))
 
 
 def _as_file(name: str) -> dict[str, str]:

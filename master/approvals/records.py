@@ -90,7 +90,7 @@ class Question(Record):
     cost_minor: int = Field(default=0, ge=0, le=10**15)
     currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$")
     #: Of the budget that the cost is taken from: "hosting", "domains".
-    category: str = Field(default="other", pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
+    category: str = Field(default="other", max_length=50, pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$")
     #: Whom the money is spent for, as the ledger shows it; empty: derived from the run.
     project: str = Field(default="", max_length=100)
     expected: ExpectedReturn | None = None

@@ -4,7 +4,6 @@ from master.ledger.budgets import BudgetExceeded, BudgetLine, read_budgets
 from master.ledger.costs import post_costs, project_of
 from master.ledger.money import Money, format_money, parse_money
 from master.ledger.movements import record_movement, reverse
-from master.ledger.policy import MoneyPolicy, read_money_policy
 from master.ledger.prices import Prices, read_prices
 from master.ledger.spending import has_room, release, reserve, settle
 from master.ledger.verify import Verification, verify_ledger
@@ -13,7 +12,6 @@ __all__ = [
     "BudgetExceeded",
     "BudgetLine",
     "Money",
-    "MoneyPolicy",
     "Prices",
     "Verification",
     "format_money",
@@ -22,7 +20,6 @@ __all__ = [
     "post_costs",
     "project_of",
     "read_budgets",
-    "read_money_policy",
     "read_prices",
     "record_movement",
     "release",

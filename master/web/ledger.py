@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import Any
 
 from sqlalchemy import Connection
 from starlette.requests import Request
 
 from master.ledger.budgets import check_month
-from master.ledger.policy import FILE_NAME, read_money_policy
 from master.ledger.report import BudgetUse, list_entries, month_report
 from master.web.reading import Reader
 
@@ -17,10 +15,10 @@ _ENTRIES = 100
 
 
 def read_ledger(reader: Reader, connection: Connection, request: Request) -> dict[str, Any]:
-    """``/ledger?month=2026-11``; without one, the current month in UTC."""
-    current = f"{reader.now.astimezone(UTC):%Y-%m}"
+    """``/ledger?month=2026-11``; without one, the current month in the owner's time zone."""
+    policy = reader.policy()
+    current = policy.month(reader.now)
     month = check_month(request.query_params.get("month", "") or current)
-    policy = read_money_policy(reader.settings.home / FILE_NAME)
     report = month_report(connection, policy.budgets, month)
     return {
         **reader.frame(connection),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from master.api.status import show_status
-from master.approvals import ApprovalState, list_approvals, list_decided, list_to_do
+from master.approvals import ApprovalState, Policy, list_approvals, list_decided, list_to_do
 from master.dispatch.states import RunState
 from master.events import newest_events
 from master.fleet.notices import list_notices
@@ -36,6 +36,8 @@ class Reader:
 
     settings: Settings
     build: str
+    #: The owner's rules.
+    policy: Callable[[], Policy]
     now: datetime
 
     def frame(self, connection: Connection) -> dict[str, Any]:

@@ -35,7 +35,12 @@ def web_routes(services: Services, gatekeeper: Gatekeeper) -> list[BaseRoute]:
 
     def page(path: str, template: str, read: Read) -> Route:
         async def answer(request: Request, _: Principal) -> Response:
-            reader = Reader(settings=services.settings, build=services.build, now=services.clock())
+            reader = Reader(
+                settings=services.settings,
+                build=services.build,
+                policy=services.policy,
+                now=services.clock(),
+            )
             values = await services.read(lambda connection: read(reader, connection, request))
             return pages.render(template, values)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from master.approvals import Policy, PolicyFile
 from master.ledger.budgets import BudgetLine, limits_for
 from master.ledger.money import Money
-from master.ledger.policy import MoneyPolicy, read_money_policy
 from master.ledger.prices import Prices, TokenPrice, read_prices
 from tasks.errors import InvalidInput, Refused
 
@@ -35,7 +35,7 @@ generated = 0.6
 def test_whole_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
     path.write_text(WHOLE)
-    policy = read_money_policy(path)
+    policy = PolicyFile(path)()
     assert policy.budgets == (
         BudgetLine(category="hosting", currency="EUR", month_minor=5000, automatic_up_to_minor=200),
         BudgetLine(category="", currency="EUR", month_minor=20000),
@@ -50,8 +50,8 @@ def test_whole_file_is_read(tmp_path: Path) -> None:
 
 
 def test_without_a_file_nothing_is_limited_and_nothing_has_a_price(tmp_path: Path) -> None:
-    policy = read_money_policy(tmp_path / "policy.toml")
-    assert policy == MoneyPolicy()
+    policy = PolicyFile(tmp_path / "policy.toml")()
+    assert policy == Policy()
     assert not policy.prices.set
 
 
@@ -81,7 +81,7 @@ def test_what_is_wrong_is_refused_with_its_place(tmp_path: Path, text: str, told
     path = tmp_path / "policy.toml"
     path.write_text(text)
     with pytest.raises(InvalidInput, match=told) as refused:
-        read_money_policy(path)
+        PolicyFile(path)()
     assert str(path) in str(refused.value)
 
 
