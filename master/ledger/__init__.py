@@ -8,13 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from master.ledger.money import Money as Money
+from master.ledger.money import parse_money as parse_money
 from tasks.errors import Refused
 from tasks.record import Record
-
-
-class Money(Record):
-    minor: int
-    currency: str
 
 
 class BudgetLine(Record):
@@ -30,11 +27,6 @@ class Prices(Record):
 
 class BudgetExceeded(Refused):
     pass
-
-
-def parse_money(text: str) -> Money:
-    amount, currency = text.split()
-    return Money(minor=round(float(amount) * 100), currency=currency)
 
 
 def read_budgets(given: Any, place: str) -> tuple[BudgetLine, ...]:
