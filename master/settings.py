@@ -47,14 +47,20 @@ class Settings(FleetSettings):
 
     telegram_token: SecretStr | None = None
     telegram_users: Annotated[tuple[int, ...], NoDecode] = ()
+    #: Group chats in which those users are listened to.
+    telegram_groups: Annotated[tuple[int, ...], NoDecode] = ()
     telegram_api_url: str = "https://api.telegram.org/bot"
+    #: Where Telegram reaches this master's API from outside, with https. Empty: updates are fetched.
+    telegram_webhook_url: str = ""
+    #: What Telegram proves itself with there. Empty: derived from the token.
+    telegram_webhook_secret: SecretStr = SecretStr("")
 
     #: Where delivered projects go. Empty: ``output`` in the home.
     output_folder: str = ""
 
-    @field_validator("telegram_users", mode="before")
+    @field_validator("telegram_users", "telegram_groups", mode="before")
     @classmethod
-    def _split_users(cls, value: Any) -> Any:
+    def _split_ids(cls, value: Any) -> Any:
         return [part for part in value.replace(",", " ").split() if part] if isinstance(value, str) else value
 
     @property

@@ -37,6 +37,7 @@ from master.settings import Settings
 from master.start import prepare_master
 from master.store import Database, Writer
 from master.store.artifacts import ArtifactFolder
+from master.telegram.webhook_routes import webhook_routes
 from master.tokens import Scope
 from master.web.routes import web_routes
 from tasks.app import make_app
@@ -128,6 +129,7 @@ def create_api(settings: Settings) -> FastAPI:
     api.router.routes.append(metrics_route(services, gatekeeper))
     api.include_router(artifact_router(services, gatekeeper))
     api.include_router(client_router(services.read, services.write, gatekeeper.require(Scope.OWNER)))
+    api.router.routes.extend(webhook_routes(settings, services.write, services.clock))
     api.router.routes.extend(web_routes(services, gatekeeper))
     api.add_exception_handler(D8Error, show_error)
     api.add_exception_handler(ValidationError, show_invalid)

@@ -10,10 +10,9 @@ from pydantic import Field
 from master.api.auth import Gatekeeper
 from master.api.services import Services
 from master.api.status import show_status
-from master.dispatch.publish import fleet_value, set_fleet_value
-from master.events import events_after, newest_events, record_event
+from master.dispatch.pause import pause_dispatch
+from master.events import events_after, newest_events
 from master.flows.runs import cancel_run, list_attempts, list_runs, retry_run, show_run, start_run
-from master.store import news_of
 from master.store.artifacts import find_artifact, record_artifact
 from master.tokens import Principal, Scope, create_token
 from tasks.errors import InvalidInput, NotFound
@@ -87,13 +86,9 @@ def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
         if verb not in ("pause", "resume"):
             raise NotFound(f"dispatch can be asked to pause or resume, not to {verb!r}")
 
-        def switch(connection: Any) -> str:
-            set_fleet_value(connection, "paused", "yes" if verb == "pause" else "")
-            record_event(connection, f"dispatch_{verb}d", clock(), by=caller.name)
-            news_of(connection).dispatch = True
-            return fleet_value(connection, "paused")
-
-        return {"paused": bool(await write(switch))}
+        paused = verb == "pause"
+        await write(lambda c: pause_dispatch(c, paused=paused, by=caller.name, now=clock()))
+        return {"paused": paused}
 
     @router.get("/events")
     async def get_events(

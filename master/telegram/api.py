@@ -14,13 +14,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 import telegram
-from telegram import ForceReply, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
-from telegram.constants import ParseMode
+from telegram import InputFile
 from telegram.error import BadRequest, Conflict, Forbidden, InvalidToken, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
 
@@ -31,6 +30,8 @@ from tasks.errors import InvalidInput, Refused, Unhealthy, Unreachable
 T = TypeVar("T")
 
 _ALLOWED_UPDATES = ["message", "callback_query"]
+_PARSED = {"parse_mode": "HTML"}
+_HTML = {**_PARSED, "link_preview_options": {"is_disabled": True}}
 #: An edit or an answer that finds its work done, or nothing left to do it on.
 _AS_GOOD_AS_DONE = (
     "message is not modified",
@@ -75,9 +76,13 @@ class _RawBot(telegram.Bot):
         fetched = await self._post("getUpdates", data, read_timeout=wait_s + 10)
         return cast("list[dict[str, Any]]", fetched)
 
+    async def post(self, method: str, data: dict[str, Any], *, read_timeout: float = 20) -> Any:
+        """A call whose answer is not parsed either."""
+        return await self._post(method, data, read_timeout=read_timeout)
+
 
 class TelegramApi:
-    """The four calls that the door makes."""
+    """The calls that the door makes."""
 
     def __init__(self, token: str, bot: _RawBot, api_url: str) -> None:
         self._token = token
@@ -104,36 +109,71 @@ class TelegramApi:
 
     async def send(self, chat_id: int, text: str, buttons: Sequence[Button], *, ask_reply: bool) -> int:
         """Send HTML to a chat; returns Telegram's number of the message."""
-        markup = ForceReply() if ask_reply else _keyboard(buttons)
-        sent = await self._call(
-            lambda: self._bot.send_message(
-                chat_id,
-                text,
-                parse_mode=ParseMode.HTML,
-                reply_markup=markup,
-                link_preview_options=LinkPreviewOptions(is_disabled=True),
-            )
+        markup = {"force_reply": True} if ask_reply else _keyboard(buttons)
+        return await self._send("sendMessage", chat_id, {"text": text, **_HTML, "reply_markup": markup})
+
+    async def send_photo(self, chat_id: int, image: bytes, caption: str, buttons: Sequence[Button]) -> int:
+        """Send an image with HTML under it; returns Telegram's number of the message."""
+        photo = InputFile(image, filename="photo")
+        return await self._send(
+            "sendPhoto",
+            chat_id,
+            {"photo": photo, "caption": caption, **_PARSED, "reply_markup": _keyboard(buttons)},
         )
-        return sent.message_id
+
+    async def send_document(self, chat_id: int, name: str, data: bytes, caption: str) -> int:
+        """Send a file; returns Telegram's number of the message."""
+        document = InputFile(data, filename=name)
+        return await self._send(
+            "sendDocument", chat_id, {"document": document, "caption": caption or None, **_PARSED}
+        )
 
     async def edit(self, chat_id: int, message_id: int, text: str, buttons: Sequence[Button]) -> None:
         """Put HTML and buttons in the place of what the message shows."""
-        with _settled():
-            await self._call(
-                lambda: self._bot.edit_message_text(
-                    text,
-                    chat_id=chat_id,
-                    message_id=message_id,
-                    parse_mode=ParseMode.HTML,
-                    reply_markup=_keyboard(buttons),
-                    link_preview_options=LinkPreviewOptions(is_disabled=True),
-                )
-            )
+        data = {"text": text, **_HTML, "reply_markup": _keyboard(buttons)}
+        await self._edit("editMessageText", chat_id, message_id, data)
+
+    async def edit_caption(
+        self, chat_id: int, message_id: int, caption: str, buttons: Sequence[Button]
+    ) -> None:
+        """The same for a message with a photo."""
+        data = {"caption": caption, **_PARSED, "reply_markup": _keyboard(buttons)}
+        await self._edit("editMessageCaption", chat_id, message_id, data)
 
     async def answer(self, query_id: str, text: str) -> None:
         """End the waiting sign on a pressed button; plain text of at most 200 characters."""
+        data = {"callback_query_id": query_id, "text": text or None}
         with _settled():
-            await self._call(lambda: self._bot.answer_callback_query(query_id, text or None, read_timeout=5))
+            await self._call(lambda: self._bot.post("answerCallbackQuery", data, read_timeout=5))
+
+    async def set_commands(self, commands: Mapping[str, str], language: str) -> None:
+        """The menu that Telegram offers while a command is typed. ``language`` "": for all others."""
+        listed = [{"command": name, "description": text[:256]} for name, text in commands.items()]
+        data = {"commands": listed, "language_code": language or None}
+        await self._call(lambda: self._bot.post("setMyCommands", data))
+
+    async def set_webhook(self, url: str, secret: str) -> None:
+        """Updates are sent to ``url`` from now on, with ``secret`` in a header."""
+        data = {"url": url, "secret_token": secret, "allowed_updates": _ALLOWED_UPDATES}
+        await self._call(lambda: self._bot.post("setWebhook", data))
+
+    async def delete_webhook(self) -> None:
+        """Updates wait for being fetched; those that were not delivered are kept."""
+        await self._call(lambda: self._bot.post("deleteWebhook", {}))
+
+    async def webhook_trouble(self) -> str:
+        """Why Telegram could not deliver an update lately, or ""."""
+        found = await self._call(lambda: self._bot.post("getWebhookInfo", {}))
+        return str(found.get("last_error_message", "")) if found.get("pending_update_count") else ""
+
+    async def _send(self, method: str, chat_id: int, data: dict[str, Any]) -> int:
+        sent = await self._call(lambda: self._bot.post(method, {"chat_id": chat_id, **data}))
+        return int(sent["message_id"])
+
+    async def _edit(self, method: str, chat_id: int, message_id: int, data: dict[str, Any]) -> None:
+        place = {"chat_id": chat_id, "message_id": message_id}
+        with _settled():
+            await self._call(lambda: self._bot.post(method, {**place, **data}))
 
     async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
         try:
@@ -201,9 +241,9 @@ def _settled() -> Iterator[None]:
             raise
 
 
-def _keyboard(buttons: Sequence[Button]) -> InlineKeyboardMarkup | None:
+def _keyboard(buttons: Sequence[Button]) -> dict[str, Any] | None:
     """Short rows: two buttons fit beside each other on a phone."""
     if not buttons:
         return None
-    keys = [InlineKeyboardButton(button.label, callback_data=button.data) for button in buttons]
-    return InlineKeyboardMarkup([keys[i : i + 2] for i in range(0, len(keys), 2)])
+    keys = [{"text": button.label, "callback_data": button.data} for button in buttons]
+    return {"inline_keyboard": [keys[i : i + 2] for i in range(0, len(keys), 2)]}

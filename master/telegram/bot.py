@@ -12,12 +12,16 @@ from master.clock import utc_now
 from master.messenger import Messenger
 from master.settings import Settings
 from master.store import Database
+from master.store.artifacts import ArtifactFolder
 from master.telegram.api import open_api
 from master.telegram.backoff import retry_delay_s
 from master.telegram.callbacks import callback_key
 from master.telegram.poll import Door
 from master.telegram.redact import guard_logs
+from master.telegram.spending import find_spending
 from master.telegram.status import count_facts
+from master.telegram.ways import Ways
+from master.telegram.webhook import find_webhook
 from tasks.log import say
 
 log = logging.getLogger(__name__)
@@ -54,15 +58,22 @@ async def _serve(settings: Settings, database: Database, token: str) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    policy = PolicyFile(settings.policy_path)
     async with open_api(token, settings.telegram_api_url) as api:
         door = Door(
             database=database,
             api=api,
             users=frozenset(settings.telegram_users),
-            key=callback_key(token),
-            facts=count_facts,
-            policy=PolicyFile(settings.policy_path),
+            ways=Ways(
+                key=callback_key(token),
+                facts=count_facts,
+                policy=policy,
+                spending=find_spending(policy),
+                groups=frozenset(settings.telegram_groups),
+            ),
+            folder=ArtifactFolder(settings.artifact_folder),
             clock=utc_now,
+            webhook=find_webhook(settings),
             retry_delay_s=lambda failures: retry_delay_s(failures, jitter.random()),
         )
         say(log, logging.INFO, "telegram_started", users=len(settings.telegram_users))

@@ -27,6 +27,9 @@ class Verb(enum.StrEnum):
     APPROVE = "a"
     REJECT = "r"
     DETAILS = "d"
+    #: Done, for exactly what was approved.
+    DONE = "e"
+    ABANDON = "x"
 
 
 class Press(Record):

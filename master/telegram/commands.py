@@ -11,8 +11,13 @@ class Order(enum.StrEnum):
     PENDING = "pending"
     APPROVE = "approve"
     REJECT = "reject"
+    DONE = "done"
+    ABANDON = "abandon"
     SHOW = "show"
     STATUS = "status"
+    SPENDING = "spending"
+    PAUSE = "pause"
+    RESUME = "resume"
     HELP = "help"
 
 
@@ -20,27 +25,31 @@ class Command(Record):
     order: Order
     #: Empty when the order names no request, or the person forgot to.
     approval_id: str = ""
-    #: The note of an approval, the reason of a rejection; may be empty.
+    #: The note of an approval, the reason of a rejection, the cost of what was done, a month; may be empty.
     text: str = ""
 
 
+#: The names of each order, Spanish and English, as Telegram's menu shows them.
+NAMES: dict[Order, tuple[str, str]] = {
+    Order.PENDING: ("solicitudes_pendientes", "pending"),
+    Order.APPROVE: ("aprobar", "approve"),
+    Order.REJECT: ("rechazar", "reject"),
+    Order.DONE: ("hecho", "done"),
+    Order.ABANDON: ("abandonar", "abandon"),
+    Order.SHOW: ("ver", "show"),
+    Order.STATUS: ("estado", "status"),
+    Order.SPENDING: ("gastos", "spending"),
+    Order.PAUSE: ("pausa", "pause"),
+    Order.RESUME: ("reanudar", "resume"),
+    Order.HELP: ("ayuda", "help"),
+}
 ORDERS: dict[str, Order] = {
-    "solicitudes_pendientes": Order.PENDING,
-    "pending": Order.PENDING,
-    "aprobar": Order.APPROVE,
-    "approve": Order.APPROVE,
-    "rechazar": Order.REJECT,
-    "reject": Order.REJECT,
-    "ver": Order.SHOW,
-    "show": Order.SHOW,
-    "estado": Order.STATUS,
-    "status": Order.STATUS,
-    "ayuda": Order.HELP,
-    "help": Order.HELP,
+    **{name: order for order, names in NAMES.items() for name in names},
     "start": Order.HELP,
 }
 
-_TAKES_ID = {Order.APPROVE, Order.REJECT, Order.SHOW}
+_TAKES_ID = {Order.APPROVE, Order.REJECT, Order.DONE, Order.ABANDON, Order.SHOW}
+_TAKES_TEXT = {Order.SPENDING}
 
 
 def find_command(text: str) -> Command | None:
@@ -55,6 +64,8 @@ def find_command(text: str) -> Command | None:
     order = ORDERS.get(head[1:].partition("@")[0].lower())
     if order is None:
         return None
+    if order in _TAKES_TEXT:
+        return Command(order=order, text=rest)
     if order not in _TAKES_ID:
         return Command(order=order)
     approval_id, note = _split(rest)

@@ -7,23 +7,23 @@ to be sent), so it happens once however often the process is killed.
 from __future__ import annotations
 
 import enum
-import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from master.events import record_event
+from master.telegram.refusals import OTHERS, Reason, count_refusal
 from master.telegram.tables import telegram_inbox, telegram_people
 from master.telegram.updates import find_sender
-from tasks.log import say
 
-log = logging.getLogger(__name__)
+#: Telegram's ids have at most 52 significant bits (https://core.telegram.org/bots/api#user).
+_MOST_USER_ID = 2**53
 
 #: Telegram keeps updates for 24 hours and may choose new numbers after a week of silence
 #: (https://core.telegram.org/bots/api#update): by then an old number must be free again.
 KEEP_PROCESSED = timedelta(days=3)
+KEEP_FAILED = timedelta(days=60)
 
 
 class InboxState(enum.StrEnum):
@@ -38,18 +38,21 @@ def store_updates(
 ) -> int:
     """Store what allowed people sent and return how many updates were new.
 
-    Of a stranger only the user id is kept, once. Repeated updates change nothing.
+    Of strangers only the user id and a count are kept. Repeated updates change nothing.
     """
     new = 0
     for raw in updates:
         user_id = find_sender(raw)
         if user_id in allowed:
             new += _store(connection, raw, now)
-        elif user_id is not None:
-            _record_stranger(connection, user_id, now)
+        elif user_id is not None and abs(user_id) < _MOST_USER_ID:
+            count_refusal(connection, user_id, Reason.STRANGER, now)
+        else:
+            count_refusal(connection, OTHERS, Reason.MALFORMED, now)
     table = telegram_inbox.c
-    old = (table.state == InboxState.DONE) & (table.processed_at < now - KEEP_PROCESSED)
-    connection.execute(delete(telegram_inbox).where(old))
+    for state, kept in ((InboxState.DONE, KEEP_PROCESSED), (InboxState.FAILED, KEEP_FAILED)):
+        old = (table.state == state) & (table.processed_at < now - kept)
+        connection.execute(delete(telegram_inbox).where(old))
     return new
 
 
@@ -92,7 +95,16 @@ def set_aside(connection: Connection, update_id: int, error: str, now: datetime)
 
 def remember_person(connection: Connection, user_id: int, language: str, now: datetime) -> None:
     """Keep the language of an allowed person, for messages that answer nothing they wrote."""
-    _put_person(connection, user_id, allowed=True, language=language, now=now)
+    table = telegram_people.c
+    changed = connection.execute(
+        update(telegram_people).where(table.user_id == user_id).values(allowed=True, language=language)
+    )
+    if changed.rowcount == 0:
+        connection.execute(
+            insert(telegram_people).values(
+                user_id=user_id, allowed=True, language=language, first_seen_at=now
+            )
+        )
 
 
 def _store(connection: Connection, raw: dict[str, Any], now: datetime) -> int:
@@ -106,27 +118,3 @@ def _store(connection: Connection, raw: dict[str, Any], now: datetime) -> int:
         )
     )
     return 1
-
-
-def _record_stranger(connection: Connection, user_id: int, now: datetime) -> None:
-    table = telegram_people.c
-    known = connection.execute(select(table.allowed).where(table.user_id == user_id)).scalar_one_or_none()
-    if known is False:
-        return
-    _put_person(connection, user_id, allowed=False, language="", now=now)
-    record_event(connection, "telegram_stranger_ignored", now, user=user_id)
-    say(log, logging.WARNING, "telegram_stranger_ignored", user=user_id)
-
-
-def _put_person(connection: Connection, user_id: int, *, allowed: bool, language: str, now: datetime) -> None:
-    changed = connection.execute(
-        update(telegram_people)
-        .where(telegram_people.c.user_id == user_id)
-        .values(allowed=allowed, language=language)
-    )
-    if changed.rowcount == 0:
-        connection.execute(
-            insert(telegram_people).values(
-                user_id=user_id, allowed=allowed, language=language, first_seen_at=now
-            )
-        )

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from master.telegram.tables import telegram_messages, telegram_people
 from tasks.record import Record
@@ -17,14 +17,21 @@ class MessageKind(enum.StrEnum):
     ANNOUNCEMENT = "announcement"
     #: A request with its evidence, because somebody asked.
     DETAILS = "details"
+    #: A request, once more: nobody answered, or it is still to be done.
+    REMINDER = "reminder"
+    #: Evidence of a request, as a photo or a file.
+    ATTACHMENT = "attachment"
     #: Asks for the reason of a rejection; the answer to it is the reason.
     REASON = "reason"
+    #: The same of what was approved and will not be done.
+    ABANDON_REASON = "abandon_reason"
     #: Any other answer: text, and perhaps buttons for details.
     NOTE = "note"
 
 
 #: Kinds that show a request and so are edited when it is decided.
-CARDS = (MessageKind.ANNOUNCEMENT, MessageKind.DETAILS)
+CARDS = (MessageKind.ANNOUNCEMENT, MessageKind.DETAILS, MessageKind.REMINDER)
+PROMPTS = (MessageKind.REASON, MessageKind.ABANDON_REASON)
 
 
 class MessageState(enum.StrEnum):
@@ -40,7 +47,12 @@ class MessageState(enum.StrEnum):
 
 
 #: ``shown`` of a card whose request was changed after it was sent.
-SUPERSEDED = "superseded"
+OUTDATED = "outdated"
+#: ``shown`` of a card with buttons: of a request that waits ("pending:2" with two votes), and of one that
+#: is to be done.
+PENDING, TO_DO = "pending", "to_do"
+#: ``photo`` of a card whose image Telegram did not want.
+NO_PHOTO = "-"
 
 
 class Button(Record):
@@ -61,6 +73,8 @@ class OwnMessage(Record):
     revision: int = 0
     shown: str = ""
     text: str = ""
+    photo: str = ""
+    language: str = ""
     buttons: tuple[Button, ...] = ()
     attempts: int = 0
     error: str = ""
@@ -79,6 +93,7 @@ def reserve_message(
     revision: int = 0,
     text: str = "",
     buttons: Sequence[Button] = (),
+    language: str = "",
 ) -> None:
     """Make sure that the message for this purpose is sent once; reserving it again does nothing."""
     known = connection.execute(select(telegram_messages.c.key).where(telegram_messages.c.key == key)).first()
@@ -92,22 +107,30 @@ def reserve_message(
             revision=revision,
             text=text,
             buttons=tuple(buttons),
+            language=language,
             created_at=now,
         )
         _insert(connection, message)
 
 
 def adopt_card(
-    connection: Connection, chat_id: int, message_id: int, approval_id: str, revision: int, now: datetime
+    connection: Connection,
+    chat_id: int,
+    message_id: int,
+    approval_id: str,
+    revision: int,
+    shown: str,
+    now: datetime,
 ) -> None:
-    """Note that this chat shows a card with buttons, whatever we believed.
+    """Note that this chat shows a card with such buttons, whatever we believed.
 
     A message whose sending ended in a time-out may have arrived twice, and an edit may not have
     reached a person who had blocked the bot: whoever presses a button is looking at such a copy.
     """
     card = _find(connection, chat_id, message_id)
     if card is not None:
-        change_message(connection, card.key, shown="pending")
+        if card.kind in CARDS and not card.shown.startswith(shown):
+            change_message(connection, card.key, shown=shown)
         return
     message = OwnMessage(
         key=f"adopted:{chat_id}:{message_id}",
@@ -117,17 +140,17 @@ def adopt_card(
         message_id=message_id,
         approval_id=approval_id,
         revision=revision,
-        shown="pending",
+        shown=shown,
         created_at=now,
         sent_at=now,
     )
     _insert(connection, message)
 
 
-def find_reason_prompt(connection: Connection, chat_id: int, message_id: int) -> OwnMessage | None:
+def find_prompt(connection: Connection, chat_id: int, message_id: int) -> OwnMessage | None:
     """Our question for a reason with that number in that chat."""
     found = _find(connection, chat_id, message_id)
-    return found if found is not None and found.kind is MessageKind.REASON else None
+    return found if found is not None and found.kind in PROMPTS else None
 
 
 def get_message(connection: Connection, key: str) -> OwnMessage:
@@ -135,12 +158,35 @@ def get_message(connection: Connection, key: str) -> OwnMessage:
     return OwnMessage.model_validate(connection.execute(query).mappings().one())
 
 
-def announced_keys(connection: Connection, approval_ids: Collection[str]) -> set[str]:
-    """Keys of the announcements that exist for these requests."""
+def told_about(connection: Connection, approval_ids: Collection[str]) -> dict[str, datetime]:
+    """Keys of the announcements and reminders of these requests -> when they were reserved."""
     table = telegram_messages.c
-    wanted = (table.kind == MessageKind.ANNOUNCEMENT) & table.approval_id.in_(approval_ids)
-    query = select(table.key).where(wanted)
-    return set(connection.execute(query).scalars())
+    kinds = (MessageKind.ANNOUNCEMENT, MessageKind.REMINDER)
+    query = select(table.key, table.created_at).where(
+        table.kind.in_(kinds), table.approval_id.in_(approval_ids)
+    )
+    return {row.key: row.created_at for row in connection.execute(query)}
+
+
+def announced_since(connection: Connection, chat_id: int, since: datetime) -> int:
+    """How many requests this chat was told of one by one."""
+    table = telegram_messages.c
+    query = (
+        select(func.count())
+        .select_from(telegram_messages)
+        .where(
+            table.chat_id == chat_id,
+            table.kind == MessageKind.ANNOUNCEMENT,
+            table.created_at >= since,
+            table.key.startswith("announce:"),
+        )
+    )
+    return connection.execute(query).scalar_one()
+
+
+def is_reserved(connection: Connection, key: str) -> bool:
+    query = select(telegram_messages.c.key).where(telegram_messages.c.key == key)
+    return connection.execute(query).first() is not None
 
 
 def messages_to_send(connection: Connection, limit: int, paused: Collection[int] = ()) -> list[OwnMessage]:
@@ -157,12 +203,13 @@ def messages_to_send(connection: Connection, limit: int, paused: Collection[int]
     return [OwnMessage.model_validate(row) for row in connection.execute(query).mappings()]
 
 
-def cards_shown_pending(connection: Connection) -> list[OwnMessage]:
+def cards_with_buttons(connection: Connection) -> list[OwnMessage]:
     """Copies on which a reader still sees buttons."""
     table = telegram_messages.c
+    shown = table.shown.startswith(PENDING) | (table.shown == TO_DO)
     query = (
         select(telegram_messages)
-        .where(table.state == MessageState.SENT, table.shown == "pending", table.kind.in_(CARDS))
+        .where(table.state == MessageState.SENT, shown, table.kind.in_(CARDS))
         .order_by(table.attempts, table.sent_at, table.key)
     )
     return [OwnMessage.model_validate(row) for row in connection.execute(query).mappings()]

@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Any
 
-from master.approvals import Policy
 from master.clock import Clock
+from master.locale import translations_for
 from master.store import Database
+from master.store.artifacts import ArtifactFolder
 from master.telegram.api import (
     MessageRefused,
     PersonUnreachable,
@@ -23,10 +26,16 @@ from master.telegram.api import (
     TokenRefused,
     TooFast,
 )
+from master.telegram.commands import NAMES
+from master.telegram.contact import note_contact
 from master.telegram.inbox import store_updates, waiting_updates
 from master.telegram.outbox import Outbox
+from master.telegram.pacing import Limits
 from master.telegram.process import process_update
-from master.telegram.respond import Answer, Facts
+from master.telegram.respond import Answer
+from master.telegram.texts import Texts
+from master.telegram.ways import Ways
+from master.telegram.webhook import Webhook
 from tasks.errors import Unhealthy
 from tasks.log import say
 
@@ -34,6 +43,13 @@ log = logging.getLogger(__name__)
 
 #: Seconds that a message in flight is given to finish when the process is asked to stop.
 _GRACE_S = 5.0
+#: A long poll that brings nothing earlier was not one.
+_TOO_SOON_S = 0.5
+_NOTE_CONTACT_EVERY = timedelta(minutes=1)
+_WATCH_WEBHOOK_S = 60.0
+_LOOK_INTO_INBOX_S = 0.2
+#: What is held back for longer waits without being looked at in between; new messages do not.
+_LONGEST_HOLD_S = 1.0
 
 
 class Bell:
@@ -60,11 +76,9 @@ class Door:
     database: Database
     api: TelegramApi
     users: frozenset[int]
-    #: Signs what buttons carry.
-    key: bytes
-    facts: Facts
-    #: The owner's rules, read when they are needed.
-    policy: Callable[[], Policy]
+    ways: Ways
+    #: Where images and files are kept.
+    folder: ArtifactFolder
     clock: Clock
     #: Seconds to wait after so many failures in a row.
     retry_delay_s: Callable[[int], float]
@@ -72,11 +86,23 @@ class Door:
     long_poll_s: int = 25
     #: How often the database is looked at for what other processes asked or decided.
     look_every_s: float = 1.0
+    limits: Limits = dataclasses.field(default_factory=Limits)
+    #: Where Telegram sends updates to; None: they are fetched.
+    webhook: Webhook | None = None
 
     def __post_init__(self) -> None:
         self.outbox = Outbox(
-            database=self.database, api=self.api, users=self.users, key=self.key, clock=self.clock
+            database=self.database,
+            api=self.api,
+            users=self.users,
+            key=self.ways.key,
+            policy=self.ways.policy,
+            folder=self.folder,
+            clock=self.clock,
+            limits=self.limits,
         )
+        self._introduced = False
+        self._contact_at: datetime | None = None
         # None: the earliest update that is not confirmed yet.
         self._offset: int | None = None
         self._closing = asyncio.Event()
@@ -113,6 +139,7 @@ class Door:
         may choose lower numbers after a week without updates.
         """
         updates = await self.api.fetch_updates(self._offset, self.long_poll_s)
+        await self._note_contact()
         if not updates:
             self._offset = None
             return 0
@@ -133,17 +160,76 @@ class Door:
         await asyncio.gather(*(self._answer(answer) for answer in answers))
         return len(update_ids)
 
+    async def introduce(self) -> None:
+        """Tell Telegram how updates are to come, and which commands there are. The menu is only a help:
+        the door does without. ``TelegramAway`` when the webhook could not be set."""
+        if self.webhook is not None:
+            await self.api.set_webhook(self.webhook.url, self.webhook.secret)
+        else:
+            # One that is left over would keep updates from being fetched; a server without webhooks has none.
+            await self._at_best("deleteWebhook", self.api.delete_webhook())
+        for number, language in enumerate(("es", "")):
+            texts = Texts(translations_for(language or "en"))
+            menu = {names[number]: texts.what_for(order) for order, names in NAMES.items()}
+            await self._at_best("setMyCommands", self.api.set_commands(menu, language))
+        self._introduced = True
+
+    async def _at_best(self, what: str, call: Awaitable[None]) -> None:
+        try:
+            await call
+        except (TelegramAway, MessageRefused, PersonUnreachable) as error:
+            say(log, logging.INFO, "telegram_does_without", call=what, why=error)
+
     async def _take_turn(self) -> None:
-        if await self.take_in():
+        if not self._introduced:
+            await self.introduce()
+        if self.webhook is not None:
+            await self._watch_webhook()
+            return
+        began_s = time.monotonic()
+        try:
+            new = await self.take_in()
+        except TelegramAway:
+            # Perhaps somebody has set a webhook meanwhile.
+            self._introduced = False
+            raise
+        if new:
             self._inbox_bell.ring()
+        elif time.monotonic() - began_s < min(_TOO_SOON_S, self.long_poll_s):
+            # A server that does not wait for updates must not be asked without end.
+            await self._pause(self.look_every_s)
+
+    async def _watch_webhook(self) -> None:
+        """Look now and then whether Telegram answers, and whether its updates arrive."""
+        trouble = await self.api.webhook_trouble()
+        await self._note_contact()
+        if trouble:
+            say(log, logging.WARNING, "telegram_webhook_trouble", why=trouble)
+        await self._pause(_WATCH_WEBHOOK_S)
 
     async def _act_turn(self) -> None:
         if not await self.act():
-            await self._inbox_bell.wait(30.0)
+            # Updates that come by the webhook are stored by another process, which rings no bell here.
+            await self._inbox_bell.wait(30.0 if self.webhook is None else _LOOK_INTO_INBOX_S)
 
     async def _say_turn(self) -> None:
         if not await self.outbox.run_pass():
-            await self._outbox_bell.wait(self.look_every_s)
+            held_s = self.outbox.held_s
+            await self._outbox_bell.wait(
+                self.look_every_s if held_s is None else min(held_s, _LONGEST_HOLD_S)
+            )
+
+    async def _note_contact(self) -> None:
+        now = self.clock()
+        if self._contact_at is not None and now - self._contact_at < _NOTE_CONTACT_EVERY:
+            return
+
+        def note() -> None:
+            with self.database.write(durable=False) as connection:
+                note_contact(connection, now)
+
+        await asyncio.to_thread(note)
+        self._contact_at = now
 
     async def _repeat(self, name: str, turn: Callable[[], Awaitable[None]]) -> None:
         """Take turns until the door closes; after trouble that passes, wait longer and longer."""
@@ -185,11 +271,4 @@ class Door:
             return waiting_updates(connection)
 
     def _process(self, update_id: int) -> Answer | None:
-        return process_update(
-            self.database,
-            update_id,
-            key=self.key,
-            facts=self.facts,
-            policy=self.policy,
-            clock=self.clock,
-        )
+        return process_update(self.database, update_id, ways=self.ways, clock=self.clock)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from datetime import datetime
+from typing import Any
 
-from master.approvals import Policy
+from sqlalchemy import Connection
+
 from master.clock import Clock
 from master.locale import translations_for
 from master.store import Database
 from master.telegram.inbox import set_aside, take_update
 from master.telegram.messages import MessageKind, reserve_message
-from master.telegram.respond import Answer, Facts, Responder
+from master.telegram.refusals import OTHERS, Reason, count_refusal
+from master.telegram.respond import Answer, Responder
 from master.telegram.texts import Texts
-from master.telegram.updates import TextMessage, find_incoming
+from master.telegram.updates import Tap, TextMessage, find_incoming, find_sender
+from master.telegram.ways import Ways
 from tasks.errors import InvalidInput, Unhealthy
 from tasks.log import say
 
@@ -24,9 +28,7 @@ def process_update(
     database: Database,
     update_id: int,
     *,
-    key: bytes,
-    facts: Facts,
-    policy: Callable[[], Policy],
+    ways: Ways,
     clock: Clock,
 ) -> Answer | None:
     """Take the update, decide, and reserve the answers: one transaction, all of it or nothing.
@@ -36,17 +38,10 @@ def process_update(
     try:
         with database.write() as connection:
             raw = take_update(connection, update_id, clock())
-            incoming = None if raw is None else find_incoming(raw)
+            incoming = None if raw is None else _read(connection, update_id, raw, clock())
             if incoming is None:
                 return None
-            responder = Responder(
-                connection=connection,
-                incoming=incoming,
-                key=key,
-                facts=facts,
-                policy=policy(),
-                now=clock(),
-            )
+            responder = Responder(connection=connection, incoming=incoming, ways=ways, now=clock())
             return responder.respond()
     except Unhealthy:
         raise
@@ -57,19 +52,31 @@ def process_update(
         return _set_aside(database, update_id, error, clock)
 
 
+def _read(
+    connection: Connection, update_id: int, raw: dict[str, Any], now: datetime
+) -> TextMessage | Tap | None:
+    """What the update says; None when it is nothing that we act on. Of updates that cannot be read, one
+    an hour is kept for a person to look at."""
+    trouble = ""
+    try:
+        incoming = find_incoming(raw)
+    except InvalidInput as error:
+        incoming, trouble = None, str(error)
+    if trouble or (incoming is None and "callback_query" in raw):
+        sender = find_sender(raw) or OTHERS
+        if count_refusal(connection, sender, Reason.MALFORMED, now, sample=trouble) and trouble:
+            set_aside(connection, update_id, trouble, now)
+            say(log, logging.WARNING, "telegram_update_unreadable", update=update_id, why=trouble)
+    return incoming
+
+
 def _set_aside(database: Database, update_id: int, error: Exception, clock: Clock) -> Answer | None:
     with database.write() as connection:
         raw = take_update(connection, update_id, clock())
-        if raw is None:
-            return None
-        set_aside(connection, update_id, f"{type(error).__name__}: {error}", clock())
-        try:
-            incoming = find_incoming(raw)
-        except InvalidInput as unreadable:
-            say(log, logging.WARNING, "telegram_update_unreadable", update=update_id, why=unreadable)
-            return None
+        incoming = None if raw is None else _read(connection, update_id, raw, clock())
         if incoming is None:
             return None
+        set_aside(connection, update_id, f"{type(error).__name__}: {error}", clock())
         texts = Texts(translations_for(incoming.sender.language))
         if not isinstance(incoming, TextMessage):
             return Answer(query_id=incoming.query_id, text=texts.failed_answer())

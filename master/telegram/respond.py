@@ -6,43 +6,41 @@ Everything happens on the connection of the transaction that takes the update fr
 from __future__ import annotations
 
 import dataclasses
-import html
-from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cached_property
 
 from sqlalchemy import Connection
 
-from master.approvals import (
-    Approval,
-    ApprovalState,
-    Policy,
-    Voter,
-    decide,
-    get_approval,
-    list_approvals,
-)
-from master.events import record_event
+from master.approvals import Approval, ApprovalState, Policy, get_approval, list_approvals, list_to_do
+from master.dispatch.pause import is_paused, pause_dispatch
 from master.locale import translations_for
-from master.telegram.callbacks import Verb, decode_press
+from master.telegram.acting import Acting, Outcome, name_of
+from master.telegram.callbacks import Press, Verb, decode_press
+from master.telegram.cards import is_cut
 from master.telegram.commands import Command, Order, find_command
 from master.telegram.content import make_button
 from master.telegram.inbox import remember_person
+from master.telegram.media import find_evidence
 from master.telegram.messages import (
+    PENDING,
+    TO_DO,
     Button,
     MessageKind,
     adopt_card,
-    find_reason_prompt,
+    find_prompt,
     reserve_message,
     retry_unreachable,
 )
+from master.telegram.months import find_month
+from master.telegram.refusals import Reason
 from master.telegram.texts import MOST_LISTED, Texts
-from master.telegram.updates import Sender, Tap, TextMessage
-from tasks.errors import NotFound, Refused
+from master.telegram.updates import Tap, TextMessage
+from master.telegram.ways import Ways
+from tasks.errors import InvalidInput, NotFound, Refused
 from tasks.record import Record
 
-DOOR = "telegram"
-
-Facts = Callable[[Connection], Mapping[str, int]]
+#: Files that details bring along.
+_MOST_ATTACHMENTS = 6
 
 
 class Answer(Record):
@@ -58,31 +56,45 @@ class Responder:
 
     connection: Connection
     incoming: TextMessage | Tap
-    #: Signs and checks what buttons carry.
-    key: bytes
-    #: Counts for ``/status``.
-    facts: Facts
-    #: The owner's rules.
-    policy: Policy
+    ways: Ways
     now: datetime
 
     def respond(self) -> Answer | None:
         """The answer to a tap; a text message is answered by reserved messages alone."""
         sender = self.incoming.sender
         remember_person(self.connection, sender.user_id, sender.language, self.now)
+        heard = self.incoming.private or self.incoming.chat_id in self.ways.groups
         if isinstance(self.incoming, Tap):
-            text = self._press(self.incoming) if self.incoming.private else self._texts.private_only()
+            text = self._press(self.incoming) if heard else self._refuse_group()
             return Answer(query_id=self.incoming.query_id, text=text)
         if self.incoming.private:
             retry_unreachable(self.connection, self.incoming.chat_id)
+        if heard:
             self._read(self.incoming)
         elif find_command(self.incoming.text) is not None:
-            self._reply(self._texts.private_only())
+            self._refuse_group()
         return None
 
-    @property
+    @cached_property
     def _texts(self) -> Texts:
         return Texts(translations_for(self.incoming.sender.language))
+
+    @cached_property
+    def _acting(self) -> Acting:
+        return Acting(
+            connection=self.connection,
+            sender=self.incoming.sender,
+            policy=self.ways.policy,
+            texts=self._texts,
+            now=self.now,
+        )
+
+    def _refuse_group(self) -> str:
+        """Told once in an hour: a group is not to be filled with it."""
+        news = self._acting.count(Reason.GROUP, str(self.incoming.chat_id))
+        if news and isinstance(self.incoming, TextMessage):
+            self._reply(self._texts.private_only())
+        return self._texts.private_answer()
 
     def _read(self, message: TextMessage) -> None:
         command = find_command(message.text)
@@ -90,131 +102,171 @@ class Responder:
             self._obey(command)
         elif message.reply_to is not None:
             self._take_reason(message, message.reply_to)
-        else:
+        elif message.private:
+            self._acting.count(Reason.INCOMPLETE, message.text)
             self._reply(self._texts.unknown())
 
     def _obey(self, command: Command) -> None:
         if command.order is Order.HELP:
             self._reply(self._texts.help())
         elif command.order is Order.STATUS:
-            pending = list_approvals(self.connection, ApprovalState.PENDING)
-            self._reply(self._texts.status(pending, self.facts(self.connection)))
+            self._status()
         elif command.order is Order.PENDING:
             self._list()
+        elif command.order is Order.SPENDING:
+            self._spending(command.text)
+        elif command.order in (Order.PAUSE, Order.RESUME):
+            paused = command.order is Order.PAUSE
+            by = name_of(self.incoming.sender)
+            pause_dispatch(self.connection, paused=paused, by=by, now=self.now)
+            self._reply(self._texts.paused(paused=paused))
         else:
             self._obey_about(command)
 
     def _obey_about(self, command: Command) -> None:
         """Orders that name a request."""
         if not command.approval_id:
+            self._acting.count(Reason.INCOMPLETE, command.order)
             self._reply(self._texts.id_missing())
             return
         try:
             approval = get_approval(self.connection, command.approval_id)
         except NotFound:
+            self._acting.count(Reason.UNKNOWN, command.approval_id)
             self._reply(self._texts.not_found(command.approval_id))
             return
         if command.order is Order.SHOW:
             self._show(approval)
         elif command.order is Order.APPROVE:
-            self._reply(self._decide(approval, approve=True, note=command.text))
-        elif command.text:
-            self._reply(self._decide(approval, approve=False, note=command.text))
+            self._say(self._acting.decide(approval, approve=True, note=command.text))
+        elif command.order is Order.DONE:
+            self._say(self._acting.execute(approval, command.text))
+        elif not command.text:
+            self._ask_reason(approval, abandon=command.order is Order.ABANDON)
+        elif command.order is Order.ABANDON:
+            self._say(self._acting.abandon(approval, command.text))
         else:
-            self._ask_reason(approval)
+            self._say(self._acting.decide(approval, approve=False, note=command.text))
+
+    def _status(self) -> None:
+        text = self._texts.status(
+            list_approvals(self.connection, ApprovalState.PENDING),
+            self.ways.facts(self.connection),
+            paused=is_paused(self.connection),
+            to_do=len(list_to_do(self.connection)),
+            spending=self.ways.spending(self.connection, self._month()),
+        )
+        self._reply(text)
+
+    def _spending(self, text: str) -> None:
+        month = find_month(text, self._month())
+        if month is None:
+            self._acting.count(Reason.INCOMPLETE, text)
+            self._reply(self._texts.month_unclear())
+            return
+        self._reply(self._texts.spending(month, self.ways.spending(self.connection, month)))
+
+    def _month(self) -> str:
+        try:
+            return self.ways.policy().month(self.now)
+        except InvalidInput:  # the owner's file is wrong: what was spent can be told all the same
+            return Policy().month(self.now)
 
     def _list(self) -> None:
         pending = list_approvals(self.connection, ApprovalState.PENDING)
+        to_do = list_to_do(self.connection)
         buttons = [
-            make_button(f"{self._texts.details_label()} {approval.id}", Verb.DETAILS, approval, self.key)
-            for approval in pending[:MOST_LISTED]
+            make_button(f"{self._texts.details_label()} {approval.id}", Verb.DETAILS, approval, self.ways.key)
+            for approval in [*pending, *to_do][:MOST_LISTED]
         ]
-        self._reply(self._texts.pending(pending), *buttons)
+        self._reply(self._texts.pending(pending, to_do), *buttons)
 
     def _press(self, tap: Tap) -> str:
         """Act on a button; the text is the short answer to the tap."""
         try:
-            press = decode_press(tap.data, self.key)
+            press = decode_press(tap.data, self.ways.key)
             approval = get_approval(self.connection, press.approval_id)
-        except (Refused, NotFound):
-            record_event(
-                self.connection,
-                "telegram_button_refused",
-                self.now,
-                user=tap.sender.user_id,
-                button=tap.data[:64],
-            )
+        except (Refused, NotFound) as error:
+            reason = Reason.UNKNOWN if isinstance(error, NotFound) else Reason.FORGED
+            self._acting.count(reason, tap.data)
             return self._texts.refused_answer()
         if press.verb is Verb.DETAILS:
             self._show(approval)
             return ""
-        adopt_card(self.connection, tap.chat_id, tap.message_id, approval.id, press.revision, self.now)
+        shown = PENDING if press.verb in (Verb.APPROVE, Verb.REJECT) else TO_DO
+        adopt_card(self.connection, tap.chat_id, tap.message_id, approval.id, press.revision, shown, self.now)
         if press.revision != approval.revision:
+            self._acting.count(Reason.STALE, tap.data)
             return self._texts.superseded_answer()
+        return self._press_on(approval, press)
+
+    def _press_on(self, approval: Approval, press: Press) -> str:
+        """Act on a button of ours for what is asked now."""
         if press.verb is Verb.APPROVE:
-            self._decide(approval, approve=True, note="")
-            return self._texts.decided_answer(get_approval(self.connection, approval.id))
-        return self._ask_reason(approval)
+            outcome = self._acting.decide(approval, approve=True, note="")
+        elif press.verb is Verb.DONE:
+            outcome = self._acting.execute_exactly(approval)
+        else:
+            return self._ask_reason(approval, abandon=press.verb is Verb.ABANDON)
+        held = get_approval(self.connection, approval.id)
+        if outcome.accepted or held.state not in (ApprovalState.PENDING, ApprovalState.APPROVED):
+            return self._texts.decided_answer(held)
+        self._say(outcome)
+        return self._texts.refusal_answer()
 
-    def _decide(self, approval: Approval, *, approve: bool, note: str) -> str:
-        """Decide and return what to tell; a refusal tells what holds instead."""
-        try:
-            decided = decide(
-                self.connection,
-                approval.id,
-                approve=approve,
-                voter=voter_of(self.incoming.sender),
-                policy=self.policy,
-                note=note,
-                now=self.now,
-                digest=approval.digest,
-            )
-        except Refused as error:
-            held = get_approval(self.connection, approval.id)
-            if held.state is not ApprovalState.PENDING:
-                return self._texts.decided(held)
-            if held.expires_at <= self.now:
-                return self._texts.too_late(held)
-            return html.escape(str(error), quote=False)
-        return self._texts.decided(decided)
-
-    def _ask_reason(self, approval: Approval) -> str:
-        if approval.state is not ApprovalState.PENDING:
+    def _ask_reason(self, approval: Approval, *, abandon: bool) -> str:
+        """Ask for the reason by a message that is to be answered; nothing is decided yet."""
+        fitting = approval.awaits_execution if abandon else approval.state is ApprovalState.PENDING
+        if not fitting:
+            self._acting.count(Reason.REPLAYED, approval.id)
             if isinstance(self.incoming, TextMessage):
                 self._reply(self._texts.decided(approval))
             return self._texts.decided_answer(approval)
-        reserve_message(
-            self.connection,
-            f"reason:{self.incoming.update_id}",
-            MessageKind.REASON,
-            self.incoming.chat_id,
-            self.now,
-            approval_id=approval.id,
-            revision=approval.revision,
-            text=self._texts.ask_reason(approval),
-        )
+        ask = self._texts.ask_abandon_reason if abandon else self._texts.ask_reason
+        kind = MessageKind.ABANDON_REASON if abandon else MessageKind.REASON
+        self._reserve(f"reason:{self.incoming.update_id}", kind, approval, ask(approval))
         return ""
 
     def _take_reason(self, message: TextMessage, prompt_id: int) -> None:
-        prompt = find_reason_prompt(self.connection, message.chat_id, prompt_id)
+        prompt = find_prompt(self.connection, message.chat_id, prompt_id)
         if prompt is None:
-            self._reply(self._texts.reply_unknown())
+            if message.private:
+                self._acting.count(Reason.INCOMPLETE, message.text)
+                self._reply(self._texts.reply_unknown())
             return
         approval = get_approval(self.connection, prompt.approval_id)
         if approval.revision != prompt.revision:
+            self._acting.count(Reason.STALE, message.text)
             self._reply(self._texts.superseded_answer())
-            return
-        self._reply(self._decide(approval, approve=False, note=message.text.strip()))
+        elif prompt.kind is MessageKind.ABANDON_REASON:
+            self._say(self._acting.abandon(approval, message.text.strip()))
+        else:
+            self._say(self._acting.decide(approval, approve=False, note=message.text.strip()))
 
     def _show(self, approval: Approval) -> None:
+        """The request with its evidence: the card, then images and files."""
+        update_id = self.incoming.update_id
+        self._reserve(f"details:{update_id}", MessageKind.DETAILS, approval)
+        labels = [each.label for each in find_evidence(self.connection, approval) if each.can_be_sent]
+        if is_cut(approval):
+            labels.insert(0, "")
+        for number, label in enumerate(labels[:_MOST_ATTACHMENTS]):
+            self._reserve(f"file:{update_id}:{number}", MessageKind.ATTACHMENT, approval, label)
+
+    def _say(self, outcome: Outcome) -> None:
+        self._reply(outcome.text)
+
+    def _reserve(self, key: str, kind: MessageKind, approval: Approval, text: str = "") -> None:
         reserve_message(
             self.connection,
-            f"details:{self.incoming.update_id}",
-            MessageKind.DETAILS,
+            key,
+            kind,
             self.incoming.chat_id,
             self.now,
             approval_id=approval.id,
             revision=approval.revision,
+            text=text,
+            language=self.incoming.sender.language,
         )
 
     def _reply(self, text: str, *buttons: Button) -> None:
@@ -227,13 +279,3 @@ class Responder:
             text=text,
             buttons=buttons,
         )
-
-
-def voter_of(sender: Sender) -> Voter:
-    """The sender as approvals know who answers."""
-    return Voter(identity=f"telegram:{sender.user_id}", name=name_of(sender), door=DOOR)
-
-
-def name_of(sender: Sender) -> str:
-    """Who decided, as the record and the other doors show it: ``Ana (4711)``."""
-    return f"{sender.name} ({sender.user_id})" if sender.name else str(sender.user_id)

@@ -39,10 +39,16 @@ telegram_messages = Table(
     # The request that the message shows or asks about, at which revision; empty for neither.
     Column("approval_id", Text, nullable=False, default=""),
     Column("revision", Integer, nullable=False, default=0),
-    # The state of the request that the reader sees; empty before it is sent.
+    # How the request stands as the reader sees it ("pending", "pending:1", "to_do", "executed"); empty
+    # before it is sent.
     Column("shown", Text, nullable=False, default=""),
-    # HTML of a message that shows no request; one that does is rendered when it is sent.
+    # HTML of a message that shows no request; one that does is rendered when it is sent, and then this
+    # is why it is shown again ("remind"). Of an attachment: the label of the evidence.
     Column("text", Text, nullable=False, default=""),
+    # The digest of the image that it was sent with; "-" when Telegram did not want that one.
+    Column("photo", Text, nullable=False, default=""),
+    # Of who reads it, where the chat does not say it.
+    Column("language", Text, nullable=False, default=""),
     # [{"label": ..., "data": ...}, ...] of a message that shows no request.
     Column("buttons", JSON, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
@@ -53,7 +59,7 @@ telegram_messages = Table(
     Index("ix_telegram_messages_chat", "chat_id", "message_id"),
 )
 
-#: People who wrote to the bot: the language of the allowed ones, a trace of the others.
+#: Allowed people who wrote to the bot.
 telegram_people = Table(
     "telegram_people",
     metadata,
@@ -61,4 +67,26 @@ telegram_people = Table(
     Column("allowed", Boolean, nullable=False),
     Column("language", Text, nullable=False, default=""),
     Column("first_seen_at", UtcDateTime, nullable=False),
+)
+
+#: What was not accepted, counted by person and reason.
+telegram_refusals = Table(
+    "telegram_refusals",
+    metadata,
+    # 0: people beyond those that there is room for.
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("reason", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("first_at", UtcDateTime, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False),
+    # The newest one, cut to what a button can hold.
+    Column("sample", Text, nullable=False),
+)
+
+#: When Telegram last answered ("contact"), and when its last long silence ended ("outage_over").
+telegram_moments = Table(
+    "telegram_moments",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
 )

@@ -1,68 +1,23 @@
-"""Everything the owner reads, as Telegram HTML, in the language of a gettext catalogue.
-
-Foreign text passes through ``markup.fit`` before it is put into a sentence; the sentences themselves
-hold the only markup. Sizes are chosen so that the longest card stays under Telegram's 4096 units.
-"""
+"""Everything else that the owner reads: answers, lists, reports, labels of buttons."""
 
 from __future__ import annotations
 
-import gettext
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
-from master.approvals import Approval, ApprovalState, ApprovalType
+from master.approvals import Approval
 from master.fleet.notices import Notice
-from master.ledger.money import format_money
-from master.telegram.markup import fit, fit_line
+from master.telegram.cards import Cards
+from master.telegram.commands import NAMES, Order
+from master.telegram.markup import MAX_CALLBACK_ANSWER, clean, clip, fit, fit_line
+from master.telegram.speech import format_time
+from master.telegram.spending import Spending
 
 MOST_LISTED = 20
-_MOST_EVIDENCE = 8
-_SHA256_LENGTH = 64
-
-_SIGNS = {
-    ApprovalState.PENDING: "⏳",
-    ApprovalState.APPROVED: "✅",
-    ApprovalState.REJECTED: "❌",
-    ApprovalState.EXPIRED: "⌛",
-    ApprovalState.CANCELLED: "🚫",
-    ApprovalState.SUPERSEDED: "🔁",
-    ApprovalState.EXECUTED: "✅",
-    ApprovalState.ABANDONED: "🚫",
-}
+_MOST_SPENDING = 24
 
 
-def format_time(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-class Texts:
+class Texts(Cards):
     """One language. Every method returns HTML, except those named ``..._label`` or ``..._answer``."""
-
-    def __init__(self, translations: gettext.NullTranslations) -> None:
-        self._translations = translations
-
-    def card(self, approval: Approval, *, full: bool) -> str:
-        """The request; once it is decided, who decided what and when. ``full`` adds the evidence."""
-        _ = self._translations.gettext
-        lines = [
-            f"<b>{self._type(approval.type)}</b> <code>{fit_line(approval.id, 32)}</code>",
-            f"<b>{fit_line(approval.title, 256)}</b>",
-            "",
-        ]
-        if approval.cost_minor:
-            lines.append(_("Cost: <b>{cost}</b>").format(cost=self._cost(approval)))
-        lines.append(_("Why: {reason}").format(reason=fit(approval.reason, 800)))
-        if approval.tried:
-            lines.append(_("Tried first: {tried}").format(tried=fit(approval.tried, 500)))
-        if full:
-            lines += self._particulars(approval)
-        return "\n".join([*lines, "", self._standing(approval)])
-
-    def superseded_card(self, approval: Approval) -> str:
-        """In the place of a card whose request was changed: nothing that could be taken for it."""
-        _ = self._translations.gettext
-        title = f"<b>{self._type(approval.type)}</b> <code>{fit_line(approval.id, 32)}</code>"
-        return f"{title}\n\n🔁 " + _("Superseded: the request was changed; see its newer message.")
 
     def approve_label(self) -> str:
         _ = self._translations.gettext
@@ -76,47 +31,106 @@ class Texts:
         _ = self._translations.gettext
         return "🔎 " + _("Details")
 
-    def pending(self, approvals: Sequence[Approval]) -> str:
-        """The list of what waits for an answer."""
+    def done_label(self, approval: Approval) -> str:
         _ = self._translations.gettext
-        if not approvals:
-            return _("Nothing is waiting for you.")
-        lines = [self._count(len(approvals)), ""]
-        for approval in approvals[:MOST_LISTED]:
-            cost = f" · {self._cost(approval)}" if approval.cost_minor else ""
-            title = fit_line(approval.title, 80)
-            name = f"<code>{fit_line(approval.id, 32)}</code> {self._type(approval.type)}"
-            lines.append(f"{name}: {title}{cost}")
-        if len(approvals) > MOST_LISTED:
-            lines.append(_("… and {count} more").format(count=len(approvals) - MOST_LISTED))
-        return "\n".join([*lines, "", _("/approve ID [note], /reject ID reason, /show ID")])
+        if not approval.cost_minor:
+            return "☑️ " + _("Done")
+        return "☑️ " + _("Done for {cost}").format(cost=self._cost(approval))
 
-    def status(self, pending: Sequence[Approval], facts: Mapping[str, int]) -> str:
-        """How things stand: what waits for the owner, and counts such as ``{"runs": 3}``."""
+    def abandon_label(self) -> str:
         _ = self._translations.gettext
-        lines = [self._count(len(pending)) if pending else _("Nothing is waiting for you.")]
+        return "🚫 " + _("Abandon")
+
+    def pending(self, approvals: Sequence[Approval], to_do: Sequence[Approval] = ()) -> str:
+        """The list of what waits for an answer, and of what is to be done."""
+        _ = self._translations.gettext
+        lines = []
+        if approvals:
+            lines += [self._count(len(approvals)), "", *self._list(approvals, MOST_LISTED)]
+            lines += ["", _("/approve ID [note], /reject ID reason, /show ID")]
+        else:
+            lines.append(_("Nothing is waiting for you."))
+        if to_do:
+            room = max(3, MOST_LISTED - len(approvals))
+            lines += ["", f"<b>{_('Approved and still to be done')}</b>", *self._list(to_do, room)]
+            lines.append(_("/done ID cost [reference], /abandon ID reason"))
+        return "\n".join(lines)
+
+    def digest(self, approvals: Sequence[Approval]) -> str:
+        """What was not told one by one."""
+        _ = self._translations.gettext
+        return "🗒 " + _("Today's other questions.") + "\n" + self.pending(approvals)
+
+    def status(
+        self,
+        pending: Sequence[Approval],
+        facts: Mapping[str, int],
+        *,
+        paused: bool = False,
+        to_do: int = 0,
+        spending: Sequence[Spending] = (),
+    ) -> str:
+        """How things stand: what waits for the owner, counts such as ``{"Runs": 3}``, the month's budgets."""
+        _ = self._translations.gettext
+        lines = ["⏸ " + _("Dispatch is paused; /resume starts it.")] if paused else []
+        lines.append(self._count(len(pending)) if pending else _("Nothing is waiting for you."))
         if pending:
             oldest = min(approval.created_at for approval in pending)
             soonest = min(approval.expires_at for approval in pending)
             lines.append(_("The oldest was asked at {time}.").format(time=format_time(oldest)))
             lines.append(_("The next one expires at {time}.").format(time=format_time(soonest)))
+        if to_do:
+            lines.append(f"{_('Approved and still to be done')}: {to_do}")
         lines += [f"{_(name)}: {count}" for name, count in facts.items()]
-        return "\n".join(lines)
+        limited = [each for each in spending if each.limit_minor is not None]
+        return "\n".join([*lines, *(self._spending(each) for each in limited[:_MOST_SPENDING])])
+
+    def spending(self, month: str, spending: Sequence[Spending]) -> str:
+        """The month's expenses by category, each against its budget line."""
+        _ = self._translations.gettext
+        title = f"<b>{_('Spending')} {fit_line(month, 10)}</b>"
+        if not spending:
+            return f"{title}\n" + _("Nothing was spent.")
+        shown = [self._spending(each) for each in spending[:_MOST_SPENDING]]
+        if len(spending) > _MOST_SPENDING:
+            shown.append(_("… and {count} more").format(count=len(spending) - _MOST_SPENDING))
+        return "\n".join([title, *shown])
 
     def help(self) -> str:
         _ = self._translations.gettext
-        return "\n".join(
-            [
-                _("I ask you before anything is bought or published. Nothing happens without your answer."),
-                "",
-                "/solicitudes_pendientes (/pending): " + _("what is waiting for you"),
-                "/aprobar ID [nota] (/approve): " + _("approve, with a note if you like"),
-                "/rechazar ID motivo (/reject): " + _("reject, with the reason"),
-                "/ver ID (/show): " + _("all about one request"),
-                "/estado (/status): " + _("how things stand"),
-                "/ayuda (/help): " + _("this text"),
-            ]
-        )
+        opening = _("I ask you before anything is bought or published. Nothing happens without your answer.")
+        arguments = {
+            Order.APPROVE: " ID [nota]",
+            Order.REJECT: " ID motivo",
+            Order.DONE: " ID costo [referencia]",
+            Order.ABANDON: " ID motivo",
+            Order.SHOW: " ID",
+            Order.SPENDING: " [mes]",
+        }
+        lines = [
+            f"/{names[0]}{arguments.get(order, '')} (/{names[1]}): {what}"
+            for order, names in NAMES.items()
+            for what in [self.what_for(order)]
+        ]
+        return "\n".join([opening, "", *lines])
+
+    def what_for(self, order: Order) -> str:
+        """What a command does, as help and Telegram's menu say it."""
+        _ = self._translations.gettext
+        purposes = {
+            Order.PENDING: _("what is waiting for you"),
+            Order.APPROVE: _("approve, with a note if you like"),
+            Order.REJECT: _("reject, with the reason"),
+            Order.DONE: _("you did it: what it cost, and a reference"),
+            Order.ABANDON: _("it will not be done, with the reason"),
+            Order.SHOW: _("all about one request"),
+            Order.STATUS: _("how things stand"),
+            Order.SPENDING: _("expenses by category"),
+            Order.PAUSE: _("send no more work to the workers"),
+            Order.RESUME: _("send work again"),
+            Order.HELP: _("this text"),
+        }
+        return purposes[order]
 
     def notice(self, notice: Notice) -> str:
         """Something needs the owner."""
@@ -153,6 +167,21 @@ class Texts:
             id=fit_line(approval_id, 32)
         )
 
+    def cost_unclear(self, approval: Approval, why: str) -> str:
+        _ = self._translations.gettext
+        asked = _("What did <code>{id}</code> cost? Write <code>/done {id} cost [reference]</code>.")
+        return f"{asked.format(id=self._id(approval))}\n{fit(why, 400)}"
+
+    def month_unclear(self) -> str:
+        _ = self._translations.gettext
+        return _("Which month? Write it such as <code>/spending 2026-11</code>.")
+
+    def paused(self, *, paused: bool) -> str:
+        _ = self._translations.gettext
+        if paused:
+            return "⏸ " + _("Dispatch is paused: no new work is sent; what runs goes on. /resume starts it.")
+        return "▶️ " + _("Dispatch runs.")
+
     def reply_unknown(self) -> str:
         _ = self._translations.gettext
         return _("I no longer know which request that answers. Please write /reject ID reason.")
@@ -168,102 +197,85 @@ class Texts:
     def ask_reason(self, approval: Approval) -> str:
         _ = self._translations.gettext
         question = _("Why do you reject <code>{id}</code> ({title})? Answer this message with the reason.")
-        return question.format(id=fit_line(approval.id, 32), title=fit_line(approval.title, 80))
+        return question.format(id=self._id(approval), title=fit_line(approval.title, 80))
+
+    def ask_abandon_reason(self, approval: Approval) -> str:
+        _ = self._translations.gettext
+        question = _("Why will <code>{id}</code> ({title}) not be done? Answer this message with the reason.")
+        return question.format(id=self._id(approval), title=fit_line(approval.title, 80))
 
     def decided(self, approval: Approval) -> str:
         """The answer to a decision, or to a try that came too late: what holds now."""
-        return f"<code>{fit_line(approval.id, 32)}</code>: {self._standing(approval)}"
+        return f"<code>{self._id(approval)}</code>: {self.standing(approval)}"
 
     def too_late(self, approval: Approval) -> str:
         _ = self._translations.gettext
         return _("<code>{id}</code> expired at {time}, so the answer is no.").format(
-            id=fit_line(approval.id, 32), time=format_time(approval.expires_at)
+            id=self._id(approval), time=format_time(approval.expires_at)
         )
+
+    def not_a_decider(self, why: str) -> str:
+        _ = self._translations.gettext
+        return f"🚫 {_('You may not decide this.')}\n{fit(why, 600)}"
+
+    def no_budget(self, why: str) -> str:
+        _ = self._translations.gettext
+        return f"🚫 {_('No budget has room for this; nothing was approved.')}\n{fit(why, 600)}"
+
+    def refused(self, why: str) -> str:
+        _ = self._translations.gettext
+        return f"🚫 {_('That was not accepted; nothing was changed.')}\n{fit(why, 600)}"
 
     def decided_answer(self, approval: Approval) -> str:
         """The short plain text that flashes up after a tap."""
+        return self._short(f"{approval.id}: {self._state(approval.state)}")
+
+    def refusal_answer(self) -> str:
         _ = self._translations.gettext
-        return f"{approval.id}: {self._state(approval.state)}"
+        return self._short(_("That was not accepted; see the message."))
 
     def superseded_answer(self) -> str:
         _ = self._translations.gettext
-        return _("This request was changed since; see its newer message.")
+        return self._short(_("This request was changed since; see its newer message."))
 
     def refused_answer(self) -> str:
         _ = self._translations.gettext
-        return _("This button is not valid. /pending lists what is waiting.")
+        return self._short(_("This button is not valid. /pending lists what is waiting."))
+
+    def private_answer(self) -> str:
+        return self._short(self.private_only())
 
     def failed_answer(self) -> str:
         _ = self._translations.gettext
-        return _("Something went wrong here; see the log of D8.")
+        return self._short(_("Something went wrong here; see the log of D8."))
 
-    def _standing(self, approval: Approval) -> str:
-        _ = self._translations.gettext
-        if approval.state is ApprovalState.PENDING:
-            deadline = _("Please answer before {time}. No answer means no.")
-            return f"{_SIGNS[approval.state]} " + deadline.format(time=format_time(approval.expires_at))
-        headline = f"{_SIGNS[approval.state]} <b>{self._state(approval.state)}</b>"
-        human = approval.state in (ApprovalState.APPROVED, ApprovalState.REJECTED)
-        if human:
-            headline += " " + _("by {by} via {door}").format(
-                by=fit_line(approval.decided_by, 80), door=fit_line(approval.door, 24)
-            )
-        if approval.decided_at is not None:
-            headline += ", " + format_time(approval.decided_at)
-        if human and approval.note:
-            headline += "\n" + _("Note: {note}").format(note=fit(approval.note, 400))
-        return headline
+    def _short(self, text: str) -> str:
+        return clip(clean(text), MAX_CALLBACK_ANSWER)
 
-    def _particulars(self, approval: Approval) -> list[str]:
+    def _list(self, approvals: Sequence[Approval], most: int) -> list[str]:
         _ = self._translations.gettext
         lines = []
-        for label, value in list(approval.evidence.items())[:_MOST_EVIDENCE]:
-            is_digest = len(value) == _SHA256_LENGTH and set(value) <= set("0123456789abcdef")
-            shown = _("artifact {digest}").format(digest=value[:12]) if is_digest else fit_line(value, 120)
-            lines.append(f"• {fit_line(label, 40)}: {shown}")
-        if len(approval.evidence) > _MOST_EVIDENCE:
-            lines.append(_("… and {count} more").format(count=len(approval.evidence) - _MOST_EVIDENCE))
-        asked = _("Asked at {time} by run <code>{run}</code>, step <code>{step}</code>, revision {revision}.")
-        return [
-            *([_("Evidence:"), *lines] if lines else []),
-            asked.format(
-                time=format_time(approval.created_at),
-                run=fit_line(approval.run_id, 48),
-                step=fit_line(approval.step_key, 80),
-                revision=approval.revision,
-            ),
-        ]
+        for approval in approvals[:most]:
+            cost = f" · {self._cost(approval)}" if approval.cost_minor else ""
+            title = fit_line(approval.title, 70)
+            lines.append(f"<code>{self._id(approval)}</code> {self._type(approval.type)}: {title}{cost}")
+        if len(approvals) > most:
+            lines.append(_("… and {count} more").format(count=len(approvals) - most))
+        return lines
 
-    def _cost(self, approval: Approval) -> str:
-        return fit_line(format_money(approval.cost_minor, approval.currency), 32)
+    def _spending(self, spending: Spending) -> str:
+        _ = self._translations.gettext
+        category = fit_line(spending.category, 40) if spending.category else _("all together")
+        line = f"• {category}: <b>{self._money(spending.spent_minor, spending.currency)}</b>"
+        if spending.limit_minor is not None:
+            line += " " + _("of {limit}").format(limit=self._money(spending.limit_minor, spending.currency))
+        if spending.held_minor:
+            held = self._money(spending.held_minor, spending.currency)
+            line += " " + _("(and {held} approved, not paid)").format(held=held)
+        return line
 
     def _count(self, count: int) -> str:
         counted = self._translations.ngettext(
             "<b>{count} request is waiting for you</b>", "<b>{count} requests are waiting for you</b>", count
         )
         return counted.format(count=count)
-
-    def _type(self, kind: ApprovalType) -> str:
-        _ = self._translations.gettext
-        names = {
-            ApprovalType.PAYMENT: _("Payment"),
-            ApprovalType.DESIGN_DECISION: _("Design decision"),
-            ApprovalType.API_ACCOUNT: _("Account at a service"),
-            ApprovalType.CONTENT_APPROVAL: _("Content to approve"),
-            ApprovalType.STRATEGIC_DECISION: _("Strategic decision"),
-        }
-        return names[kind]
-
-    def _state(self, state: ApprovalState) -> str:
-        _ = self._translations.gettext
-        names = {
-            ApprovalState.PENDING: _("Waiting"),
-            ApprovalState.APPROVED: _("Approved"),
-            ApprovalState.REJECTED: _("Rejected"),
-            ApprovalState.EXPIRED: _("Expired: nobody answered in time, so the answer is no"),
-            ApprovalState.CANCELLED: _("Cancelled: it is no longer needed"),
-            ApprovalState.SUPERSEDED: _("Superseded by another request"),
-            ApprovalState.EXECUTED: _("Done"),
-            ApprovalState.ABANDONED: _("Abandoned: it was approved, but not done"),
-        }
-        return names[state]

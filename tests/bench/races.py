@@ -51,6 +51,7 @@ from master.telegram.callbacks import Press, Verb, callback_key, encode_press
 from master.telegram.inbox import store_updates
 from master.telegram.process import process_update
 from master.telegram.status import count_facts
+from master.telegram.ways import Ways
 from master.tokens import Scope, create_token
 from tasks.errors import D8Error
 from tests.servers import Postgres
@@ -235,7 +236,8 @@ def _do(database: Database, policy: PolicyFile, clients: dict[int, Api], one: As
         update = _button(one, act) if act.door == "button" and act.approve else _command(one, act)
         with database.write() as connection:
             store_updates(connection, [update], frozenset(PEOPLE), utc_now())
-        process_update(database, act.update, key=KEY, facts=count_facts, policy=policy, clock=utc_now)
+        ways = Ways(key=KEY, facts=count_facts, policy=policy)
+        process_update(database, act.update, ways=ways, clock=utc_now)
 
 
 def _person(act: Act) -> dict[str, Any]:

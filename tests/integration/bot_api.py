@@ -1,12 +1,15 @@
 """A strict local Bot API: keeps updates until they are confirmed, refuses what Telegram refuses.
 
 Rules are those of https://core.telegram.org/bots/api: offsets confirm, texts have 1 to 4096 UTF-16
-units once the HTML is parsed, callback data has 1 to 64 bytes.
+units once the HTML is parsed (``bot_html.py``), captions up to 1024, callback data 1 to 64 bytes, photos
+and files have their sizes, a webhook and fetching exclude each other; and, where a test asks for it,
+nobody may speak faster than ``bot_limits.py`` allows.
 """
 
 from __future__ import annotations
 
-import html
+import email.parser
+import email.policy
 import json
 import re
 import threading
@@ -17,11 +20,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
+from tests.integration.bot_html import CannotParse, Entity, parse, utf16_units
+from tests.integration.bot_limits import SpeedLimits, TooMany
+
 Json = dict[str, Any]
 
-_TAG = re.compile(r"</?([a-z]+)>")
-_ENTITY = re.compile(r"&(lt|gt|amp|quot);")
 _LONGEST_WAIT_S = 30
+_MIB = 1024 * 1024
+#: How pictures begin.
+_IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
+_COMMAND = re.compile(r"[a-z0-9_]{1,32}")
+_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
 @dataclass
@@ -39,6 +48,12 @@ class Failure:
     after_the_act: bool = False
 
 
+@dataclass
+class Upload:
+    name: str
+    data: bytes
+
+
 class Refusal(Exception):
     def __init__(self, status: int, description: str) -> None:
         super().__init__(description)
@@ -52,9 +67,17 @@ class BotApi:
     #: Texts and keyboards that people see, by chat and message.
     messages: dict[tuple[int, int], Json] = field(default_factory=dict)
     closed_chats: set[int] = field(default_factory=set)
+    #: Whether who speaks too fast is refused.
+    limited: bool = False
+    #: Method names that this server does not know.
+    unknown_methods: set[str] = field(default_factory=set)
+    #: Menus by language.
+    commands: dict[str, dict[str, str]] = field(default_factory=dict)
+    webhook: Json = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._updates: list[Json] = []
+        self.speed = SpeedLimits()
         self._failures: dict[str, list[Failure]] = {}
         self._next_update = 700_000
         self._next_message = 1
@@ -67,9 +90,7 @@ class BotApi:
 
             def do_POST(self) -> None:
                 length = int(self.headers.get("Content-Length", "0"))
-                values = dict(
-                    urllib.parse.parse_qsl(self.rfile.read(length).decode(), keep_blank_values=True)
-                )
+                values = _read_form(self.headers.get("Content-Type", ""), self.rfile.read(length))
                 status, answer = api._answer(self.path, values)
                 body = json.dumps(answer).encode()
                 self.send_response(status)
@@ -132,8 +153,11 @@ class BotApi:
             message["reply_to_message"] = original
         return self.add_update({"message": message})
 
-    def tap(self, user: int, data: str, message_id: int, *, language: str = "es") -> int:
-        message = {"message_id": message_id, "date": 0, "chat": {"id": user, "type": "private"}}
+    def tap(
+        self, user: int, data: str, message_id: int, *, language: str = "es", chat: Json | None = None
+    ) -> int:
+        place = chat or {"id": user, "type": "private"}
+        message = {"message_id": message_id, "date": 0, "chat": place}
         query = {
             "id": f"q{self._next_update}",
             "from": _user(user, language),
@@ -163,6 +187,14 @@ class BotApi:
 
     def text(self, chat: int, message_id: int) -> str:
         return str(self.messages[chat, message_id]["text"])
+
+    def entities(self, chat: int, message_id: int) -> list[Entity]:
+        return list(self.messages[chat, message_id]["entities"])
+
+    def file(self, chat: int, message_id: int) -> Upload | None:
+        """What the message shows beside its text: a photo or a document."""
+        found: Upload | None = self.messages[chat, message_id].get("file")
+        return found
 
     def buttons(self, chat: int, message_id: int) -> dict[str, str]:
         """Label -> callback data."""
@@ -197,15 +229,25 @@ class BotApi:
             if failure is not None and not failure.after_the_act:
                 return _refuse(failure)
             try:
+                if method in self.unknown_methods or not hasattr(self, f"_{method}"):
+                    raise Refusal(404, "Not Found: method not found")
+                if self.limited and method.startswith(("send", "edit")):
+                    self.speed.check(int(values["chat_id"]))
                 result = getattr(self, f"_{method}")(values)
             except Refusal as refusal:
                 return _refuse(Failure(refusal.status, str(refusal)))
+            except CannotParse as error:
+                return _refuse(Failure(400, f"Bad Request: {error}"))
+            except TooMany as error:
+                return _refuse(Failure(429, str(error), retry_after=error.retry_after_s))
             self._changed.notify_all()
             if failure is not None:
                 return _refuse(failure)
             return 200, {"ok": True, "result": result}
 
     def _getUpdates(self, values: Json) -> list[Json]:  # noqa: N802
+        if self.webhook:
+            raise Refusal(409, "Conflict: can't use getUpdates method while webhook is active")
         offset = int(values.get("offset", 0))
         self._updates = [update for update in self._updates if update["update_id"] >= offset]
         self._changed.notify_all()
@@ -213,19 +255,77 @@ class BotApi:
         return self._updates[:100]
 
     def _sendMessage(self, values: Json) -> Json:  # noqa: N802
+        return self._keep(values, _checked(values, "text", 1, 4096))
+
+    def _sendPhoto(self, values: Json) -> Json:  # noqa: N802
+        photo: Upload = values["photo"]
+        if len(photo.data) > 10 * _MIB:
+            raise Refusal(413, "Request Entity Too Large")
+        if not photo.data.startswith(_IMAGES):
+            raise Refusal(400, "Bad Request: IMAGE_PROCESS_FAILED")
+        return self._keep(values, {**_checked(values, "caption", 0, 1024), "file": photo, "photo": True})
+
+    def _sendDocument(self, values: Json) -> Json:  # noqa: N802
+        document: Upload = values["document"]
+        if len(document.data) > 50 * _MIB:
+            raise Refusal(413, "Request Entity Too Large")
+        if not document.data:
+            raise Refusal(400, "Bad Request: file must be non-empty")
+        return self._keep(values, {**_checked(values, "caption", 0, 1024), "file": document})
+
+    def _editMessageText(self, values: Json) -> Json:  # noqa: N802
+        if "file" in self._found(values):
+            raise Refusal(400, "Bad Request: there is no text in the message to edit")
+        return self._replace(values, _checked(values, "text", 1, 4096))
+
+    def _editMessageCaption(self, values: Json) -> Json:  # noqa: N802
+        found = self._found(values)
+        if "file" not in found:
+            raise Refusal(400, "Bad Request: there is no caption in the message to edit")
+        kept = {name: found[name] for name in ("file", "photo") if name in found}
+        return self._replace(values, {**_checked(values, "caption", 0, 1024), **kept})
+
+    def _setMyCommands(self, values: Json) -> bool:  # noqa: N802
+        listed = json.loads(values["commands"])
+        for one in listed:
+            if not _COMMAND.fullmatch(one["command"]) or not 1 <= len(one["description"]) <= 256:
+                raise Refusal(400, "Bad Request: BOT_COMMAND_INVALID")
+        if len(listed) > 100:
+            raise Refusal(400, "Bad Request: BOT_COMMANDS_TOO_MUCH")
+        menu = {one["command"]: one["description"] for one in listed}
+        self.commands[values.get("language_code", "")] = menu
+        return True
+
+    def _setWebhook(self, values: Json) -> bool:  # noqa: N802
+        if not _SECRET.fullmatch(values.get("secret_token", "none")):
+            raise Refusal(400, "Bad Request: secret token contains unallowed characters")
+        self.webhook = values if values["url"] else {}
+        return True
+
+    def _deleteWebhook(self, values: Json) -> bool:  # noqa: N802
+        self.webhook = {}
+        return True
+
+    def _getWebhookInfo(self, values: Json) -> Json:  # noqa: N802
+        return {"url": self.webhook.get("url", ""), "pending_update_count": len(self._updates)}
+
+    def _keep(self, values: Json, message: Json) -> Json:
         chat = int(values["chat_id"])
         if chat in self.closed_chats:
             raise Refusal(403, "Forbidden: bot was blocked by the user")
         number = self._new_message_id()
-        self.messages[chat, number] = _checked(values)
+        self.messages[chat, number] = message
         return {"message_id": number, "date": 1_760_000_000, "chat": {"id": chat, "type": "private"}}
 
-    def _editMessageText(self, values: Json) -> Json:  # noqa: N802
-        place = int(values["chat_id"]), int(values["message_id"])
-        if place not in self.messages:
+    def _found(self, values: Json) -> Json:
+        found = self.messages.get((int(values["chat_id"]), int(values["message_id"])))
+        if found is None:
             raise Refusal(400, "Bad Request: message to edit not found")
-        wanted = _checked(values)
-        if wanted == self.messages[place]:
+        return found
+
+    def _replace(self, values: Json, wanted: Json) -> Json:
+        place = int(values["chat_id"]), int(values["message_id"])
+        if wanted == self._found(values):
             raise Refusal(400, "Bad Request: message is not modified: the new content is the same")
         self.messages[place] = wanted
         return {"message_id": place[1], "date": 1_760_000_000, "chat": {"id": place[0], "type": "private"}}
@@ -252,28 +352,30 @@ def _refuse(failure: Failure) -> tuple[int, Json]:
     return failure.status, answer
 
 
-def _checked(values: Json) -> Json:
+def _read_form(content_type: str, body: bytes) -> Json:
+    """The parameters of a call, uploads among them."""
+    if not content_type.startswith("multipart/"):
+        return dict(urllib.parse.parse_qsl(body.decode(), keep_blank_values=True))
+    head = f"Content-Type: {content_type}\r\n\r\n".encode()
+    form = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
+    values: Json = {}
+    for part in form.iter_parts():
+        name = str(part.get_param("name", header="content-disposition"))
+        data = part.get_payload(decode=True)
+        assert isinstance(data, bytes)
+        file_name = part.get_filename()
+        values[name] = data.decode() if file_name is None else Upload(file_name, data)
+    return values
+
+
+def _checked(values: Json, part: str, least: int, most: int) -> Json:
     """What the reader sees, or the refusal that Telegram would give."""
-    plain = parse_html(values["text"])
-    if not 1 <= len(plain.encode("utf-16-le")) // 2 <= 4096:
-        raise Refusal(400, "Bad Request: message is too long or empty")
+    given = values.get(part, "")
+    plain, entities = parse(given) if values.get("parse_mode") == "HTML" else (given, [])
+    if not least <= utf16_units(plain) <= most:
+        raise Refusal(400, f"Bad Request: message {part} is too long or empty")
     markup = json.loads(values.get("reply_markup", "{}"))
-    for row in markup.get("inline_keyboard", []):
-        for key in row:
-            if not 1 <= len(key["callback_data"].encode()) <= 64:
-                raise Refusal(400, "Bad Request: BUTTON_DATA_INVALID")
-    return {"text": plain, "markup": markup}
-
-
-def parse_html(text: str) -> str:
-    """The plain text of Telegram HTML; stricter than Telegram, which lets a lone ``&`` pass."""
-    open_tags: list[str] = []
-    for tag in _TAG.finditer(text):
-        if not tag.group().startswith("</"):
-            open_tags.append(tag.group(1))
-        elif not open_tags or open_tags.pop() != tag.group(1):
-            raise Refusal(400, f"Bad Request: can't parse entities: unexpected end tag {tag.group()}")
-    bare = _TAG.sub("", text)
-    if open_tags or "<" in bare or "&" in _ENTITY.sub("", bare):
-        raise Refusal(400, "Bad Request: can't parse entities: unsupported start tag")
-    return html.unescape(bare)
+    keys = [key for row in markup.get("inline_keyboard", []) for key in row]
+    if len(keys) > 100 or not all(1 <= len(key["callback_data"].encode()) <= 64 for key in keys):
+        raise Refusal(400, "Bad Request: BUTTON_DATA_INVALID")
+    return {"text": plain, "entities": entities, "markup": markup}

@@ -32,13 +32,18 @@ from master.approvals.tables import approvals
 from master.dispatch.states import StepKind, StepState
 from master.fleet.notices import close_notice, open_notice
 from master.store import Database
+from master.store.artifacts import ArtifactFolder
 from master.store.tables import events, metadata, outcomes, runs, steps
 from master.telegram.api import TelegramAway, TokenRefused, open_api
 from master.telegram.callbacks import Press, Verb, callback_key, encode_press
 from master.telegram.inbox import InboxState
+from master.telegram.pacing import Limits, Rate
 from master.telegram.poll import Door
+from master.telegram.refusals import Reason
+from master.telegram.spending import Spending
 from master.telegram.status import count_facts
-from master.telegram.tables import telegram_inbox, telegram_messages, telegram_people
+from master.telegram.tables import telegram_inbox, telegram_messages, telegram_refusals
+from master.telegram.ways import Ways
 from tests.conftest import StartProcess
 from tests.integration.bot_api import BotApi, Failure
 from tests.support import Process, free_port
@@ -48,6 +53,7 @@ pytestmark = pytest.mark.anyio
 TOKEN = "4242:AAH-secret_of-the-bot"
 ANA, BEA, STRANGER = 4711, 4712, 666
 KEY = callback_key(TOKEN)
+ANY_SPEED = Limits(**{name: Rate(most=10_000, per_s=0.001) for name in Limits.model_fields})
 APPROVE, REJECT, DETAILS = "✅ Aprobar", "❌ Rechazar", "🔎 Detalles"
 
 
@@ -62,8 +68,15 @@ class Stage:
 
     database: Database
     api: BotApi
+    folder: ArtifactFolder
     now: datetime = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
     users: frozenset[int] = frozenset({ANA})
+    groups: frozenset[int] = frozenset()
+    policy: Policy = field(default_factory=Policy)
+    #: What the ledger knows, by month.
+    spending: dict[str, tuple[Spending, ...]] = field(default_factory=dict)
+    #: The clock stands still: with Telegram's own limits, only one message would ever be sent.
+    limits: Limits = ANY_SPEED
     _count: int = field(default=0)
 
     def clock(self) -> datetime:
@@ -76,9 +89,15 @@ class Stage:
                 database=self.database,
                 api=api,
                 users=self.users,
-                key=KEY,
-                facts=count_facts,
-                policy=Policy,
+                ways=Ways(
+                    key=KEY,
+                    facts=count_facts,
+                    policy=lambda: self.policy,
+                    spending=lambda _, month: self.spending.get(month, ()),
+                    groups=self.groups,
+                ),
+                folder=self.folder,
+                limits=self.limits,
                 clock=self.clock,
                 retry_delay_s=lambda failures: 0.01,
                 long_poll_s=long_poll_s,
@@ -128,7 +147,7 @@ class Stage:
                 run_id=run_id,
                 step_id=step_id,
                 step_key=key,
-                policy=Policy(),
+                policy=self.policy,
                 now=self.now,
             )
         return self.look(approval_id)
@@ -144,7 +163,7 @@ class Stage:
                 approval_id,
                 approve=approve,
                 voter=Voter(identity="token:owner", name="owner", door="cli"),
-                policy=Policy(),
+                policy=self.policy,
                 note="as agreed",
                 now=self.now,
             )
@@ -153,6 +172,13 @@ class Stage:
         with self.database.read() as connection:
             query = select(func.count()).select_from(table).where(*where)  # type: ignore[arg-type]
             return connection.execute(query).scalar_one()
+
+    def refusals(self, user: int) -> dict[str, int]:
+        """Reason -> how often this person met it."""
+        table = telegram_refusals.c
+        with self.database.read() as connection:
+            query = select(table.reason, table.count).where(table.user_id == user)
+            return {row.reason: row.count for row in connection.execute(query)}
 
     def last_text(self, chat: int = ANA) -> str:
         return self.api.text(chat, self.api.shown(chat)[-1])
@@ -163,7 +189,7 @@ def stage(d8_home: Path) -> Iterator[Stage]:
     database = Database(f"sqlite:///{d8_home / 'd8.sqlite3'}")
     metadata.create_all(database.engine)
     with BotApi(TOKEN) as api:
-        yield Stage(database, api)
+        yield Stage(database, api, ArtifactFolder(d8_home / "artifacts"))
     database.close()
 
 
@@ -454,8 +480,8 @@ async def test_a_stranger_is_ignored_and_recorded_once(stage: Stage) -> None:
         assert stage.api.count("answerCallbackQuery") == 0
         await door.take_in()
     assert stage.look(approval.id).state is ApprovalState.PENDING
-    assert stage.count_rows(events, events.c.name == "telegram_stranger_ignored") == 1
-    assert stage.count_rows(telegram_people, telegram_people.c.allowed.is_(False)) == 1
+    assert stage.refusals(STRANGER) == {Reason.STRANGER: 3}
+    assert stage.count_rows(events, events.c.name == "telegram_refused") == 1
     assert stage.api.unconfirmed() == 0
 
 
@@ -464,8 +490,10 @@ async def test_a_group_chat_is_refused(stage: Stage) -> None:
         approval, _ = await announced(stage, door)
         stage.api.write(ANA, f"/aprobar {approval.id}", chat={"id": -100, "type": "group"})
         stage.api.write(ANA, "nice weather", chat={"id": -100, "type": "group"})
+        stage.api.write(ANA, f"/aprobar {approval.id}", chat={"id": -100, "type": "group"})
         await settle(door)
     assert stage.look(approval.id).state is ApprovalState.PENDING
+    assert stage.refusals(ANA) == {Reason.GROUP: 2}
     assert [stage.api.text(-100, n) for n in stage.api.shown(-100)] == [
         "Solo acepto órdenes en un chat privado."
     ]
@@ -480,7 +508,7 @@ async def test_a_forged_button_decides_nothing_and_is_recorded(stage: Stage) -> 
         stage.api.tap(ANA, f"a:{approval.id}:1:", card)
         await settle(door)
     assert stage.look(approval.id).state is ApprovalState.PENDING
-    assert stage.count_rows(events, events.c.name == "telegram_button_refused") == 3
+    assert stage.refusals(ANA) == {Reason.FORGED: 3}
 
 
 async def test_a_pause_that_telegram_asks_for_is_kept(stage: Stage) -> None:
@@ -605,7 +633,8 @@ async def test_unreadable_updates_do_not_stop_the_others(
         await settle(door)
     assert stage.look(approval.id).state is ApprovalState.APPROVED
     assert stage.count_rows(telegram_inbox, telegram_inbox.c.state == InboxState.FAILED) == 1
-    assert "telegram_update_failed" in caplog.text
+    assert stage.refusals(ANA) == {Reason.MALFORMED: 1}
+    assert "telegram_update_unreadable" in caplog.text
 
 
 async def test_old_processed_updates_are_forgotten_in_time(stage: Stage) -> None:

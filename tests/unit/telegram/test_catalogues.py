@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import master.telegram.cards
+import master.telegram.speech
 import master.telegram.status
 import master.telegram.texts
 from master.locale import LANGUAGES, translations_for
@@ -20,7 +22,9 @@ _PLACEHOLDER = re.compile(r"{(\w*)}|</?(\w+)>")
 def said_in_code() -> set[str]:
     """Message ids in the sources, as the catalogue names them."""
     said = set()
-    for node in ast.walk(ast.parse(Path(master.telegram.texts.__file__).read_text(encoding="utf-8"))):
+    spoken = (master.telegram.speech, master.telegram.cards, master.telegram.texts)
+    sources = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in spoken]
+    for node in (node for source in sources for node in ast.walk(ast.parse(source))):
         if isinstance(node, ast.Call):
             given = [str(argument.value) for argument in node.args if isinstance(argument, ast.Constant)]
             if isinstance(node.func, ast.Name) and node.func.id == "_" and given:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from master.telegram.commands import ORDERS, Command, Order, find_command
+from master.telegram.commands import NAMES, ORDERS, Command, Order, find_command
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,11 @@ from master.telegram.commands import ORDERS, Command, Order, find_command
         ("/ver <a7k2>", Command(order=Order.SHOW, approval_id="a7k2")),
         ("  /estado", Command(order=Order.STATUS)),
         ("/start payload", Command(order=Order.HELP)),
+        ("/hecho a7k2 12,50 F-1", Command(order=Order.DONE, approval_id="a7k2", text="12,50 F-1")),
+        ("/abandonar A7K2 ya no", Command(order=Order.ABANDON, approval_id="a7k2", text="ya no")),
+        ("/gastos noviembre", Command(order=Order.SPENDING, text="noviembre")),
+        ("/pausa", Command(order=Order.PAUSE)),
+        ("/resume now", Command(order=Order.RESUME)),
     ],
 )
 def test_a_command_is_read(text: str, command: Command) -> None:
@@ -44,3 +51,9 @@ def test_no_text_after_a_command_breaks_it(name: str, rest: str) -> None:
 def test_no_text_breaks_the_reader(text: str) -> None:
     command = find_command(text)
     assert command is None or text.strip().startswith("/")
+
+
+def test_telegrams_menu_takes_every_command() -> None:
+    names = {name for both in NAMES.values() for name in both}
+    assert set(NAMES) == set(Order)
+    assert all(re.fullmatch(r"[a-z0-9_]{1,32}", name) for name in names)

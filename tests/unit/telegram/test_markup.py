@@ -37,7 +37,13 @@ def test_length_counts_emoji_twice_as_telegram_does() -> None:
 
 def test_direction_overrides_and_control_characters_are_taken_out() -> None:
     assert clean("pay \u202e00.01\u202c EUR\x00\x1b\x85\u2066x") == "pay 00.01 EURx"
-    assert clean("two\nlines\tand a tab, שלום, 👩‍🍳") == "two\nlines\tand a tab, שלום, 👩‍🍳"
+    assert clean("two\nlines\tand a tab, שלום, 👩‍🍳") == "two\nlines and a tab, שלום, 👩‍🍳"
+
+
+def test_what_telegram_would_take_out_by_itself_keeps_its_meaning() -> None:
+    assert clean("A\u030angstrom") == "Ångstrom"
+    assert clean("one\u2028two\r\nthree\rfour") == "one\ntwo\nthree\nfour"
+    assert clean("a\u0333b\u033fc\u030a") == "abc"
 
 
 def test_markup_of_others_is_only_text() -> None:
