@@ -35,6 +35,11 @@ def domain_question(
         ),
         cost_minor=wanted.cost_minor,
         currency="EUR",
+        category="domains",
+        project=f"niche:{niche.label}"[:100],
+        # A later study that wants the same name replaces this question instead of asking beside it.
+        need=f"domain:{wanted.name}",
+        payload={"domain": wanted.name},
         evidence={
             "other names": ", ".join(name.name for name in names[1:]) or "none",
             "keywords": ", ".join(niche.keywords[:8]),
