@@ -10,7 +10,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.integration.front_server import Server, ask_twice
+from tests.integration.front.server import Server, ask_twice
 from tests.support import wait_until
 from worker.models.client import ModelClient
 from worker.models.protocol import GenerateItem

@@ -8,7 +8,6 @@ import socket
 import stat
 import struct
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import openai
@@ -16,27 +15,12 @@ import pytest
 from openai import OpenAI
 
 from tests.conftest import StartProcess
-from tests.integration.front_server import TOKEN, Server
+from tests.integration.front.server import TOKEN, Server
 from tests.support import free_port
 from worker.models.front.token import make_token
 from worker.models.protocol import GenerateItem
 from worker.models.supervise import ping
 from worker.models.unix_http import exchange
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """With ``fake:`` for all, and another name of it."""
-    options = ("--text-model", "fake:", "--embedding-model", "fake:", "--http-model", "fake:other")
-    started = Server(tmp_path_factory.mktemp("front"), *options)
-    yield started
-    started.process.stop()
-
-
-@pytest.fixture
-def client(server: Server) -> Iterator[OpenAI]:
-    with server.client() as made:
-        yield made
 
 
 @pytest.mark.parametrize("token", ["wrong", TOKEN[:-1], TOKEN + "x"])

@@ -5,30 +5,14 @@ from __future__ import annotations
 import http.client
 import json
 import struct
-from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
 from openai import OpenAI
 
-from tests.integration.front_server import TOKEN, Server, ask_twice
+from tests.integration.front.server import TOKEN, Server, ask_twice
 from worker.models.client import ModelClient
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """With ``fake:`` for all, and another name of it."""
-    options = ("--text-model", "fake:", "--embedding-model", "fake:", "--http-model", "fake:other")
-    started = Server(tmp_path_factory.mktemp("front"), *options)
-    yield started
-    started.process.stop()
-
-
-@pytest.fixture
-def client(server: Server) -> Iterator[OpenAI]:
-    with server.client() as made:
-        yield made
 
 
 def test_a_completion_says_its_text_its_end_and_its_tokens(client: OpenAI) -> None:
