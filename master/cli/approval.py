@@ -171,9 +171,13 @@ def policy(json_mode: Json = False) -> None:
 
 
 def _render_policy(found: dict[str, Any]) -> Any:
+    from master.ledger.money import format_money
+
     made = table("type", "who decides", "how many", "no answer for", "not done for", "above")
     for kind, rule in sorted(found["rules"].items()):
-        above = ", ".join(f"{tier['above']['minor']} {tier['above']['currency']}" for tier in rule["tiers"])
+        above = ", ".join(
+            f"{format_money(**tier['above'])}: {tier['quorum']} people" for tier in rule["tiers"]
+        )
         made.add_row(
             kind,
             ", ".join(rule["deciders"]) or "every owner",
