@@ -143,6 +143,7 @@ class _News:
         about = f"{approval.id}:{approval.revision}"
         if over is not None and announced_at < over:
             yield f"again:{about}:{over:%Y%m%dT%H%M%S}:{user_id}", Heading.AGAIN
+            announced_at = over  # reminders that were due before are made up for by this one
         if approval.awaits_execution:
             due = to_do_reminders_due(rule, approval, self.now)
             if due > to_do_reminders_due(rule, approval, announced_at):
