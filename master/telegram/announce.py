@@ -72,9 +72,10 @@ def find_tellings(
         return []
     told = told_about(connection, [approval.id for approval in open_ones])
     news = _News(connection=connection, policy=policy, now=now, key=key, told=told)
+    told_to = {each.id: recipients(each, users, policy, now) for each in open_ones}
     tellings: list[Telling] = []
     for user_id in sorted(users):
-        mine = [each for each in open_ones if user_id in recipients(each, users, policy, now)]
+        mine = [each for each in open_ones if user_id in told_to[each.id]]
         tellings += news.announcements(user_id, mine)
         tellings += news.reminders(user_id, mine)
     return tellings
