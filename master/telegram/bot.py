@@ -18,6 +18,7 @@ from master.telegram.callbacks import callback_key
 from master.telegram.poll import Door
 from master.telegram.redact import guard_logs
 from master.telegram.status import count_facts
+from master.telegram.wake import Waker
 from master.telegram.ways import Ways
 from master.telegram.webhook import find_webhook
 from tasks.log import say
@@ -43,7 +44,11 @@ def run(settings: Settings, database: Database) -> None:
             "telegram_nobody_allowed",
             remedy="set D8_TELEGRAM_USERS to your numeric user id: write to the bot and it is logged here",
         )
-    asyncio.run(_serve(settings, database, token))
+    waker = Waker(settings, database)
+    try:
+        asyncio.run(_serve(settings, database, token))
+    finally:
+        waker.close()
 
 
 async def _serve(settings: Settings, database: Database, token: str) -> None:
