@@ -22,7 +22,6 @@ from master.api.fleet_routes import fleet_router
 from master.api.joining import joining_routes
 from master.api.ledger_routes import ledger_router
 from master.api.metrics_routes import metrics_route
-from master.api.news_route import news_router
 from master.api.owner_routes import artifact_router, owner_router
 from master.api.services import Services
 from master.api.worker_routes import worker_routes
@@ -124,7 +123,6 @@ def create_api(settings: Settings) -> FastAPI:
     api.include_router(owner_router(services, gatekeeper))
     api.include_router(approval_router(services, gatekeeper))
     api.include_router(fleet_router(services, gatekeeper))
-    api.include_router(news_router(conductor.hear, gatekeeper))
     api.include_router(ledger_router(services, gatekeeper))
     api.router.routes.append(metrics_route(services, gatekeeper))
     api.include_router(artifact_router(services, gatekeeper))

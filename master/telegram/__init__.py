@@ -12,4 +12,5 @@ cards.py      a request as its reader sees it      texts.py     all else that we
 pacing.py     how fast we may speak                api.py       the Bot API
 poll.py       the loops                            webhook.py   updates that are brought (webhook_routes.py)
 bot.py        all of it, run as one process        ways.py      what answers need (spending.py, status.py)
+wake.py       a run that was woken is heard at once
 """

@@ -72,9 +72,10 @@ def find_tellings(
         return []
     told = told_about(connection, [approval.id for approval in open_ones])
     news = _News(connection=connection, policy=policy, now=now, key=key, told=told)
+    told_to = {each.id: recipients(each, users, policy, now) for each in open_ones}
     tellings: list[Telling] = []
     for user_id in sorted(users):
-        mine = [each for each in open_ones if user_id in recipients(each, users, policy, now)]
+        mine = [each for each in open_ones if user_id in told_to[each.id]]
         tellings += news.announcements(user_id, mine)
         tellings += news.reminders(user_id, mine)
     return tellings
@@ -143,6 +144,7 @@ class _News:
         about = f"{approval.id}:{approval.revision}"
         if over is not None and announced_at < over:
             yield f"again:{about}:{over:%Y%m%dT%H%M%S}:{user_id}", Heading.AGAIN
+            announced_at = over  # reminders that were due before are made up for by this one
         if approval.awaits_execution:
             due = to_do_reminders_due(rule, approval, self.now)
             if due > to_do_reminders_due(rule, approval, announced_at):

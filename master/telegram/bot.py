@@ -9,7 +9,6 @@ import signal
 
 from master.approvals import PolicyFile
 from master.clock import utc_now
-from master.messenger import Messenger
 from master.settings import Settings
 from master.store import Database
 from master.store.artifacts import ArtifactFolder
@@ -20,6 +19,7 @@ from master.telegram.poll import Door
 from master.telegram.redact import guard_logs
 from master.telegram.spending import find_spending
 from master.telegram.status import count_facts
+from master.telegram.wake import Waker
 from master.telegram.ways import Ways
 from master.telegram.webhook import find_webhook
 from tasks.log import say
@@ -45,11 +45,11 @@ def run(settings: Settings, database: Database) -> None:
             "telegram_nobody_allowed",
             remedy="set D8_TELEGRAM_USERS to your numeric user id: write to the bot and it is logged here",
         )
-    messenger = Messenger(database, settings)
+    waker = Waker(settings, database)
     try:
         asyncio.run(_serve(settings, database, token))
     finally:
-        messenger.close()
+        waker.close()
 
 
 async def _serve(settings: Settings, database: Database, token: str) -> None:

@@ -116,9 +116,12 @@ class Outbox:
         if content is None:
             await self._record(message, state=MessageState.DROPPED)
             return False
-        self._pace.note(message.chat_id, self.clock())
         try:
-            await self._call(message, content)
+            try:
+                await self._call(message, content)
+            finally:
+                # From here on it is certain that Telegram has it: the next comes later by a whole span.
+                self._pace.note(message.chat_id, self.clock())
         except TooFast as error:
             self._paused[message.chat_id] = self.clock() + timedelta(seconds=error.retry_after_s)
             self._hold(error.retry_after_s)

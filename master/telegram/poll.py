@@ -177,7 +177,8 @@ class Door:
     async def _at_best(self, what: str, call: Awaitable[None]) -> None:
         try:
             await call
-        except (TelegramAway, MessageRefused, PersonUnreachable) as error:
+        except (TelegramAway, MessageRefused, PersonUnreachable, TokenRefused) as error:
+            # A token that is really wrong is told by the first fetch.
             say(log, logging.INFO, "telegram_does_without", call=what, why=error)
 
     async def _take_turn(self) -> None:

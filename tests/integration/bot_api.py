@@ -87,6 +87,8 @@ class BotApi:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            #: Head and body travel together: apart, the second waits 40 ms for the first to be acknowledged.
+            wbufsize = -1
 
             def do_POST(self) -> None:
                 length = int(self.headers.get("Content-Length", "0"))

@@ -108,11 +108,3 @@ def test_the_rules_that_hold_can_be_read_and_wrong_ones_are_told(door: Door) -> 
     wrong = door.client.get("/api/policy")
     assert wrong.status_code == 422
     assert "policy.toml" in wrong.json()["detail"]
-
-
-def test_news_of_another_process_rings_for_its_runs(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    rung: list[str] = []
-    monkeypatch.setattr("master.dispatch.bell.CeleryBell.send_pass", lambda _, run_id: rung.append(run_id))
-    assert door.client.post("/api/news", json={"runs": ["niche-1"], "dispatch": False}).status_code == 200
-    door.client.__exit__(None, None, None)
-    assert rung == ["niche-1"]

@@ -1,0 +1,1 @@
+"""Parts of ``scripts/bench taps``: the people, and what must hold in the end."""
