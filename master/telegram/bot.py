@@ -7,7 +7,7 @@ import logging
 import random
 import signal
 
-from master.approvals import PolicyFile
+from master.approvals import ApprovalState, PolicyFile, list_approvals
 from master.clock import utc_now
 from master.settings import Settings
 from master.store import Database
@@ -47,12 +47,15 @@ def run(settings: Settings, database: Database) -> None:
         )
     waker = Waker(settings, database)
     try:
-        asyncio.run(_serve(settings, database, token))
+        with database.read() as connection:
+            if list_approvals(connection, ApprovalState.PENDING, limit=1):
+                waker.get_ready()
+        asyncio.run(_serve(settings, database, token, waker))
     finally:
         waker.close()
 
 
-async def _serve(settings: Settings, database: Database, token: str) -> None:
+async def _serve(settings: Settings, database: Database, token: str, waker: Waker) -> None:
     stop = asyncio.Event()
     jitter = random.SystemRandom()
     loop = asyncio.get_running_loop()
@@ -74,6 +77,7 @@ async def _serve(settings: Settings, database: Database, token: str) -> None:
             folder=ArtifactFolder(settings.artifact_folder),
             clock=utc_now,
             webhook=find_webhook(settings),
+            expect_answers=waker.get_ready,
             retry_delay_s=lambda failures: retry_delay_s(failures, jitter.random()),
         )
         say(log, logging.INFO, "telegram_started", users=len(settings.telegram_users))

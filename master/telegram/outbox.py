@@ -51,6 +51,8 @@ class Outbox:
     #: Where images and files are kept.
     folder: ArtifactFolder
     clock: Clock
+    #: Called when somebody is asked.
+    expect_answers: Callable[[], None] = lambda: None
     limits: Limits = dataclasses.field(default_factory=Limits)
     #: Chats that Telegram told us to leave alone, and until when.
     _paused: dict[int, datetime] = dataclasses.field(default_factory=dict)
@@ -88,6 +90,8 @@ class Outbox:
         with self.database.read() as connection:
             tellings = find_tellings(connection, self.users, policy, self.key, now) if policy else []
             untold = untold_notices(connection, self.users, now)
+        if tellings:
+            self.expect_answers()
         if tellings or untold:
             with self.database.write() as connection:
                 for telling in tellings:

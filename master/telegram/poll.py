@@ -89,6 +89,8 @@ class Door:
     limits: Limits = dataclasses.field(default_factory=Limits)
     #: Where Telegram sends updates to; None: they are fetched.
     webhook: Webhook | None = None
+    #: Called when somebody is asked: an answer may come soon.
+    expect_answers: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
         self.outbox = Outbox(
@@ -99,6 +101,7 @@ class Door:
             policy=self.ways.policy,
             folder=self.folder,
             clock=self.clock,
+            expect_answers=self.expect_answers,
             limits=self.limits,
         )
         self._introduced = False

@@ -1,6 +1,6 @@
 """A tap that wakes a run is heard at once, and not only by the next sweep.
 
-What rings the bell costs memory that an idle door can do without, so it is made when there is news for
+What rings the bell costs memory that an idle door can do without, so it is made when somebody is asked for
 the first time, by a thread that nobody waits for.
 """
 
@@ -34,6 +34,10 @@ class Waker:
         self._thread = threading.Thread(target=self._work, name="waker", daemon=True)
         database.listeners.append(self._news.put)
         self._thread.start()
+
+    def get_ready(self) -> None:
+        """Somebody has been asked and may answer soon: that answer is not to wait for what rings."""
+        self._news.put(News())
 
     def close(self) -> None:
         """Forget what was not passed on: the sweep finds it."""
