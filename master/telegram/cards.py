@@ -124,7 +124,7 @@ class Cards(Speech):
         _ = self._translations.gettext
         headings = {
             Heading.REMIND: "🔔 " + _("Still waiting for your answer:"),
-            Heading.TO_DO: "🔔 " + _("You said yes, and it is still to be done:"),
+            Heading.TO_DO: "🔔 " + _("Approved, and still to be done:"),
             Heading.ESCALATED: "🔔 " + _("Nobody has answered this yet:"),
             Heading.AGAIN: "🔔 " + _("Telegram was away. If you had answered this, please answer again:"),
         }

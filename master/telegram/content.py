@@ -28,6 +28,8 @@ from master.telegram.messages import (
 from master.telegram.texts import Texts
 from tasks.record import Record
 
+_MOST_UPLOADS = 3
+
 
 class File(Record):
     """What is sent as a photo or a document: an artifact, or a text of ours."""
@@ -122,7 +124,7 @@ def _card(
     if standing_of(approval) == TO_DO and heading is not Heading.NONE:
         heading = Heading.TO_DO
     photo = None
-    if message.message_id is None and message.kind is MessageKind.ANNOUNCEMENT and message.photo != NO_PHOTO:
+    if _wants_photo(message):
         photo = next((each for each in find_evidence(connection, approval) if each.is_photo), None)
     return Content(
         text=texts.card(approval, FULL if full else SHORT, heading),
@@ -132,6 +134,12 @@ def _card(
         shown=standing_of(approval),
         file=File(name=photo.name, digest=photo.digest, as_photo=True) if photo else None,
     )
+
+
+def _wants_photo(message: OwnMessage) -> bool:
+    """A card that could not be uploaded a few times over, on a slow line, comes without its photo."""
+    unsent = message.message_id is None and message.attempts < _MOST_UPLOADS
+    return unsent and message.kind is MessageKind.ANNOUNCEMENT and message.photo != NO_PHOTO
 
 
 def _attachment(connection: Connection, message: OwnMessage) -> Content | None:

@@ -9,9 +9,11 @@ import pytest
 
 from master.approvals import ApprovalState
 from master.store.artifacts import record_artifact
+from master.telegram.api import TelegramAway
 from master.telegram.messages import NO_PHOTO
 from master.telegram.tables import telegram_messages
-from tests.integration.telegram.stage import ANA, APPROVE, DETAILS, Stage, announced, settle
+from tests.integration.bot_api import Failure
+from tests.integration.telegram.stage import ANA, APPROVE, DETAILS, Stage, announced, greet, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -111,3 +113,18 @@ async def test_details_bring_images_files_and_what_no_message_can_hold(stage: St
     assert files[2] is not None
     assert files[2].data == b"a;b\n1;2\n"
     assert stage.api.text(ANA, document) == "datos"
+
+
+async def test_a_card_whose_photo_cannot_be_uploaded_comes_without_it(stage: Stage) -> None:
+    digest = keep(stage, png(), "home.png", "image/png")
+    async with stage.door() as door:
+        await greet(stage, door)
+        for _ in range(3):
+            stage.api.fail_next("sendPhoto", Failure(502, "Bad Gateway"))
+        approval = stage.ask(evidence={"sitio": digest})
+        for _ in range(3):
+            with pytest.raises(TelegramAway):
+                await door.outbox.run_pass()
+        await settle(door)
+    assert approval.id in stage.last_text()
+    assert stage.api.count("sendPhoto") == 3

@@ -119,7 +119,7 @@ async def test_what_was_approved_and_is_not_done_is_reminded_of(stage: Stage) ->
         stage.now += DAY + timedelta(minutes=1)
         await settle(door)
         reminder = stage.api.shown(ANA)[-1]
-        assert "Dijiste que sí y sigue por hacer" in stage.api.text(ANA, reminder)
+        assert "Aprobado, y aún por hacer" in stage.api.text(ANA, reminder)
         stage.api.tap_button(ANA, reminder, DONE)
         await settle(door)
     assert stage.look(approval.id).state is ApprovalState.EXECUTED
@@ -147,7 +147,7 @@ async def test_what_another_door_approved_before_it_was_told_is_told_as_to_be_do
         approval = stage.ask()
         stage.decide_at_cli(approval.id, approve=True)
         await settle(door)
-    assert "sigue por hacer" in stage.last_text()
+    assert "Aprobado, y aún por hacer" in stage.last_text()
     assert next(iter(stage.api.buttons(ANA, stage.api.shown(ANA)[-1]))) == DONE
 
 
