@@ -178,6 +178,10 @@ def main(arguments: list[str], volumes: Path = Path("/volumes")) -> int:
     )
     for file in files_for(passwords, read_addresses(os.environ)):
         write_secret(volumes / file.path, file.text, file.user)
+    bot = volumes / "master/telegram.token"
+    if not bot.exists():
+        # Empty: there is no bot. The API reads it, too, to know Telegram's webhook.
+        write_secret(bot, "", D8_USER)
     return 0
 
 

@@ -57,11 +57,13 @@ def decide(
     if approval.expires_at <= now:
         raise Refused(f"request {approval.id} expired at {approval.expires_at:%Y-%m-%d %H:%M} UTC")
     check_decider(approval, voter, policy, approve=approve)
-    if approve and approval.quorum > 1 and not _enough(connection, approval, voter, policy, note, now):
-        return get_approval(connection, approval.id)
-    how = Settlement(state=wanted, voter=voter, note=note)
-    if not settle(connection, approval, how, policy=policy, now=now):
-        raise Refused(standing(get_approval(connection, approval.id)))
+    # Of a yes that the budget refuses, no vote stays behind either.
+    with connection.begin_nested():
+        if approve and approval.quorum > 1 and not _enough(connection, approval, voter, policy, note, now):
+            return get_approval(connection, approval.id)
+        how = Settlement(state=wanted, voter=voter, note=note)
+        if not settle(connection, approval, how, policy=policy, now=now):
+            raise Refused(standing(get_approval(connection, approval.id)))
     return get_approval(connection, approval.id)
 
 

@@ -428,3 +428,20 @@ def test_a_small_payment_passes_only_while_its_budget_line_has_money(bench: Benc
     ASKED["dear"] = {"cost_minor": 201}
     bench.start("asks", name="dear")
     assert len(bench.read(lambda c: list_approvals(c, ApprovalState.PENDING))) == 3
+
+
+def test_a_second_yes_that_the_budget_refuses_leaves_no_vote_behind(bench: Bench) -> None:
+    tight = parse_policy(
+        "[PAYMENT]\nquorum = 2\n[[budgets]]\ncategory = 'domains'\nmonth = '1.00 EUR'", "policy.toml"
+    )
+    bench.engine = type(bench.engine)(bench.database, bench.settings, bench.clock, lambda: tight)
+    bench.start("asks", name="dear")
+    asked = _asked(bench)
+    _yes(bench, asked, ANA, policy=tight)
+
+    def both(connection: Any, now: Any) -> None:
+        with pytest.raises(BudgetExceeded):
+            decide(connection, asked.id, approve=True, voter=BEA, policy=tight, note="", now=now)
+
+    bench.write(both)
+    assert [vote.by for vote in _asked(bench).votes] == ["Ana"]
