@@ -25,7 +25,7 @@ def divide(table: Table, seed: int) -> Corpus:
         rows = [row for row in table.rows if row.label == label]
         source(seed, "divide", label).shuffle(rows)
         parts.update(_divide_label(rows, _has(table, "selection"), _has(table, "held_out")))
-    examples = tuple(Example(input=row.input, label=row.label, split=parts[row.line]) for row in table.rows)
+    examples = tuple(Example(input=row.input, expected=row.label, split=parts[row.line]) for row in table.rows)
     corpus = Corpus(labels=table.labels, examples=examples)
     _check(corpus, table.name)
     return corpus

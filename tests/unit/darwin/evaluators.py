@@ -70,8 +70,8 @@ def _evaluate(request: Request, corpus: Corpus, chance: float, salt: str, alike:
         outcomes.append(
             Outcome(
                 example=example,
-                predicted=label if correct else wrong,
-                correct=correct,
+                answer=label if correct else wrong,
+                score=float(correct),
                 confidence=0.5,
                 loss=0.5 if correct else 1.5,
             )

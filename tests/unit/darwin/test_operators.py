@@ -30,7 +30,7 @@ def ranked(count: int, right: int = 5) -> list[Ranked]:
 
 def evaluation(correct: list[bool], loss: float = 1.0, tokens: int = 100) -> Evaluation:
     outcomes = tuple(
-        Outcome(example=at, predicted="x", correct=one, confidence=0.5, loss=loss)
+        Outcome(example=at, answer="x", score=float(one), confidence=0.5, loss=loss)
         for at, one in enumerate(correct)
     )
     return Evaluation(outcomes=outcomes, prompt_tokens=tokens, seconds=1.0)
