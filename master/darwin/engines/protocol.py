@@ -70,11 +70,13 @@ class Evaluation:
 
     #: In the order of the trial's examples; more is better. Text metrics give 0..1.
     scores: tuple[float, ...]
+    #: Several scores of an environment, each the more the better; empty where there is one.
+    objectives: tuple[float, ...] = ()
     #: Prompt and generated tokens, over all of its examples; 0 where no model was asked.
     tokens: int = 0
     #: The worker's own seconds for it. From the cache: those of the time when it was worked out.
     seconds: float = 0.0
-    #: What an example's answer was and what was wrong with it, for reflection; may be empty.
+    #: For reflection, what was answered to examples and what was wrong with it; may be empty.
     feedback: tuple[str, ...] = ()
 
 

@@ -1,0 +1,179 @@
+"""What every engine keeps: its asks, its candidates and what they have answered; and all of it as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, TypeVar
+
+from master.darwin.engines.protocol import (
+    Candidate,
+    Evaluation,
+    Examples,
+    Standing,
+    Trial,
+    Variation,
+)
+from tasks.errors import D8Error
+
+G = TypeVar("G")
+
+#: So many digests of genomes are remembered, so that none of them is made again. More would make the
+#: snapshot grow with the run; a genome that was forgotten costs nothing but its number: its answers are
+#: kept (``master.darwin.answers``).
+_REMEMBERED = 512
+#: Feedback kept for a candidate, at most: the latest.
+_FEEDBACK = 12
+
+
+@dataclasses.dataclass
+class Entry(Generic[G]):
+    """A candidate that the engine still has a use for."""
+
+    candidate: Candidate[G]
+    scores: dict[int, float] = dataclasses.field(default_factory=dict)
+    objectives: tuple[float, ...] = ()
+    tokens: int = 0
+    seconds: float = 0.0
+    feedback: tuple[str, ...] = ()
+
+    def learn(self, examples: Examples, evaluation: Evaluation) -> None:
+        """Add what it has answered now."""
+        self.scores.update(zip(examples, evaluation.scores, strict=True))
+        self.objectives = evaluation.objectives
+        self.tokens += evaluation.tokens
+        self.seconds += evaluation.seconds
+        self.feedback = (*self.feedback, *evaluation.feedback)[-_FEEDBACK:]
+
+    @property
+    def mean(self) -> float:
+        return sum(self.scores.values()) / len(self.scores) if self.scores else 0.0
+
+    @property
+    def standing(self) -> Standing[G]:
+        return Standing(
+            candidate=self.candidate, scores=dict(self.scores), tokens=self.tokens, seconds=self.seconds
+        )
+
+
+class Book(Generic[G]):
+    """Numbers asks and remembers candidates."""
+
+    def __init__(self, variation: Variation[G], budget: int) -> None:
+        self.variation = variation
+        #: Trials that may be asked, at most.
+        self.budget = budget
+        #: The number of the next ask.
+        self.asked = 0
+        #: Trials asked so far. Wishes cost nothing.
+        self.spent = 0
+        self.entries: dict[int, Entry[G]] = {}
+        #: Ask number -> candidate and examples, of trials that were not told yet.
+        self.pending: dict[int, tuple[int, Examples]] = {}
+        #: Number of every candidate that failed -> why; the last few.
+        self.failed: dict[int, str] = {}
+        self.failures = 0
+        self.successes = 0
+        self._known: dict[str, None] = {}
+        self._dumped: dict[int, Any] = {}
+
+    def number(self) -> int:
+        """The number of the ask that is being made."""
+        self.asked += 1
+        return self.asked - 1
+
+    def admit(self, candidate: Candidate[G]) -> None:
+        """A new candidate."""
+        self.entries[candidate.number] = Entry(candidate=candidate)
+        self._known.pop(candidate.digest, None)
+        self._known[candidate.digest] = None
+        while len(self._known) > _REMEMBERED:
+            del self._known[next(iter(self._known))]
+
+    def knows(self, digest: str) -> bool:
+        return digest in self._known
+
+    def trial(self, number: int, candidate: int, examples: Examples) -> Trial[G]:
+        """An ask for these answers of a candidate."""
+        self.pending[number] = (candidate, examples)
+        self.spent += 1
+        return Trial(number=number, candidate=self.entries[candidate].candidate, examples=examples)
+
+    def told(self, number: int) -> tuple[int, Examples]:
+        """Candidate and examples of a trial that is being told; ``D8Error`` if there is no such."""
+        if number not in self.pending:
+            raise D8Error(
+                f"ask {number} is told and was not asked, or twice: asks 0 to {self.asked - 1} were made, "
+                f"{sorted(self.pending)[:20]} are open; the records of this run do not fit its state"
+            )
+        return self.pending.pop(number)
+
+    def fail(self, candidate: int, error: str) -> None:
+        """The candidate is out, and never scored."""
+        self.failures += 1
+        self.failed[candidate] = error[:500]
+        for old in list(self.failed)[:-20]:
+            del self.failed[old]
+
+    def forget(self, keep: Iterable[int]) -> None:
+        """Drop the candidates that are neither here nor under evaluation."""
+        kept = {*keep, *(candidate for candidate, _ in self.pending.values())}
+        for number in [number for number in self.entries if number not in kept]:
+            del self.entries[number]
+            self._dumped.pop(number, None)
+
+    def snapshot(self) -> dict[str, Any]:
+        return {
+            "asked": self.asked,
+            "spent": self.spent,
+            "entries": [self._dump(entry) for entry in self.entries.values()],
+            "pending": [[number, at, list(examples)] for number, (at, examples) in self.pending.items()],
+            "failed": [[number, error] for number, error in self.failed.items()],
+            "failures": self.failures,
+            "successes": self.successes,
+            "known": list(self._known),
+        }
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        self.asked, self.spent = data["asked"], data["spent"]
+        self.entries = {one["n"]: self._load(one) for one in data["entries"]}
+        self.pending = {number: (at, tuple(examples)) for number, at, examples in data["pending"]}
+        self.failed = {number: error for number, error in data["failed"]}
+        self.failures, self.successes = data["failures"], data["successes"]
+        self._known = dict.fromkeys(data["known"])
+
+    def _dump(self, entry: Entry[G]) -> dict[str, Any]:
+        candidate = entry.candidate
+        # A genome never changes: it is written down once.
+        if candidate.number not in self._dumped:
+            self._dumped[candidate.number] = self.variation.dump(candidate.genome)
+        return {
+            "n": candidate.number,
+            "g": self._dumped[candidate.number],
+            "d": candidate.digest,
+            "p": list(candidate.parents),
+            "o": list(candidate.operators),
+            "at": list(entry.scores),
+            "s": list(entry.scores.values()),
+            "ob": list(entry.objectives),
+            "t": entry.tokens,
+            "x": entry.seconds,
+            "f": list(entry.feedback),
+        }
+
+    def _load(self, one: Mapping[str, Any]) -> Entry[G]:
+        self._dumped[one["n"]] = one["g"]
+        return Entry(
+            candidate=Candidate(
+                number=one["n"],
+                genome=self.variation.load(one["g"]),
+                digest=one["d"],
+                parents=tuple(one["p"]),
+                operators=tuple(one["o"]),
+            ),
+            scores=dict(zip(one["at"], one["s"], strict=True)),
+            objectives=tuple(one["ob"]),
+            tokens=one["t"],
+            seconds=one["x"],
+            feedback=tuple(one["f"]),
+        )
