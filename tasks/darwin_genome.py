@@ -153,9 +153,9 @@ class Genome(Record):
     """One candidate agent: ordered prompt segments, demonstrations, scoring and sampling."""
 
     role: str = Field(default="", max_length=1000)
-    #: ``{labels}`` is replaced by the label words.
     instruction: str = Field(default="", max_length=2000)
-    #: What the answer must look like. ``{labels}`` and ``{fields}`` are replaced.
+    #: What the answer must look like. Here and in the instruction ``{labels}``, ``{fields}``, ``{low}`` and
+    #: ``{high}`` are replaced.
     format: str = Field(default="", max_length=1000)
     #: In which order these stand before the question; demonstrations are the "examples".
     order: tuple[Segment, ...] = SEGMENTS

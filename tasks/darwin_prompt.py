@@ -6,6 +6,7 @@ Workers use it to ask, the master to show a person what was asked.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
 
@@ -49,7 +50,8 @@ def _segments(genome: Genome, corpus: Corpus, names: tuple[Segment, ...]) -> str
     texts = {"role": genome.role, "instruction": genome.instruction, "format": genome.format}
     found = [texts[name] for name in names if texts.get(name)]
     labels, fields = ", ".join(genome.label_words), ", ".join(fields_of(corpus))
-    filled = [text.replace("{labels}", labels).replace("{fields}", fields) for text in found]
+    slots = {"{labels}": labels, "{fields}": fields, "{low}": f"{corpus.low:g}", "{high}": f"{corpus.high:g}"}
+    filled = [functools.reduce(lambda told, slot: told.replace(*slot), slots.items(), text) for text in found]
     return "\n".join(filled) + (genome.layout.between if filled else "")
 
 
