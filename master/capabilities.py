@@ -9,11 +9,12 @@ CAPABILITIES: tuple[str, ...] = (
     "master.flows.drill",
     "master.flows.python_code",
     "master.darwin.flow",
+    "master.darwin.in_environment",
     "master.niches.flow",
     "master.clients.flow",
 )
-#: Tables of doors: they are created with the rest, whether or not the door is open.
-_TABLES: tuple[str, ...] = ("master.telegram.tables",)
+#: Tables of what no flow imports: they are created with the rest.
+_TABLES: tuple[str, ...] = ("master.darwin.tables", "master.telegram.tables")
 
 
 def load_capabilities() -> None:

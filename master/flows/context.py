@@ -6,11 +6,13 @@ import dataclasses
 import json
 import random
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from master.approvals.records import Decision, Question
+from master.clock import utc_now
 from master.dispatch.create import NewStep
 from master.dispatch.states import OPEN_STEPS, StepKind, StepState
 from master.settings import Settings
@@ -58,9 +60,22 @@ class Effects(Protocol):
 
     def act(self, key: str, function: Callable[[Connection], Any]) -> Any: ...
 
+    def read(self, function: Callable[[Connection], Any]) -> Any: ...
+
     def read_artifact(self, digest: str) -> bytes: ...
 
     def write_artifact(self, name: str, data: bytes, media_type: str) -> str: ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What a pass leaves to the next one, written with everything else that it wants or not at all."""
+
+    state: dict[str, Any]
+    #: Keys of ended steps that ``state`` accounts for: no later pass loads them.
+    folded: tuple[str, ...]
+    #: Further writes of the same transaction.
+    also: Callable[[Connection], None] | None = None
 
 
 class Handle(Generic[Res]):
@@ -106,10 +121,22 @@ class FlowContext:
     """One pass of one run."""
 
     def __init__(
-        self, run_id: str, settings: Settings, recorded: Iterable[Recorded], effects: Effects
+        self,
+        run_id: str,
+        settings: Settings,
+        recorded: Iterable[Recorded],
+        effects: Effects,
+        *,
+        carried: dict[str, Any] | None = None,
+        now: datetime | None = None,
     ) -> None:
         self.run_id = run_id
         self.settings = settings
+        #: What an earlier pass has kept; empty at first. Not to be changed in place.
+        self.carried: dict[str, Any] = carried or {}
+        #: When this pass began. The next pass sees another time: what depends on it must be kept.
+        self.now = utc_now() if now is None else now
+        self.kept: Kept | None = None
         self.recorded = {step.key: step for step in recorded}
         self._effects = effects
         self._asked: set[str] = set()
@@ -165,6 +192,17 @@ class FlowContext:
         handle = self.start(key, task, request, priority=priority, needs=needs, only_worker=only_worker)
         return handle.result()
 
+    def recall(self, key: str, task: TaskSpec[Req, Res]) -> Handle[Res]:
+        """A step that this run has asked for already, without saying again what for. ``D8Error`` if it
+        has not, or if it was folded."""
+        recorded = self._ask(key, StepKind.TASK)
+        if recorded is None:
+            raise D8Error(
+                f"flow of run {self.run_id} recalls step {key!r}, which it has not asked for or has folded: "
+                "what it carries does not fit its steps"
+            )
+        return Handle(self, key, task.result, recorded)
+
     def gather(self, handles: Sequence[Handle[Res]]) -> list[Res]:
         """All results, in the handles' order. ``StepFailed`` as soon as one has failed."""
         for handle in handles:
@@ -204,6 +242,27 @@ class FlowContext:
         if recorded is None:
             return self._effects.act(key, function)
         return json.loads(recorded.result)
+
+    def keep(
+        self,
+        state: dict[str, Any],
+        *,
+        folded: Iterable[str] = (),
+        also: Callable[[Connection], None] | None = None,
+    ) -> None:
+        """Leave ``state`` (JSON) to the next pass, which finds it as ``carried``.
+
+        For runs of thousands of steps: a pass that had to look at all of them again would make the
+        run's cost grow with its square. ``folded`` are ended steps that ``state`` accounts for; they
+        stay for people to see, and asking for one again is a fault of the flow. State, folds, ``also``
+        and the pass's new steps are one transaction, of which a pass that is overtaken has no part: so
+        each outcome is accounted for once. The last call of a pass counts.
+        """
+        self.kept = Kept(state=state, folded=tuple(folded), also=also)
+
+    def read(self, function: Callable[[Connection], Any]) -> Any:
+        """Look something up. Another pass may find something else: what depends on it must be kept."""
+        return self._effects.read(function)
 
     def progress(self, fraction: float, note: str = "") -> None:
         """How far the run is (0..1), and what it does, for people."""

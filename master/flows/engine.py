@@ -18,6 +18,7 @@ from master.dispatch.create import create_steps
 from master.dispatch.finish import record_outcome
 from master.dispatch.states import OPEN_RUNS, OPEN_STEPS, RunState, StepKind, StepState
 from master.events import record_event
+from master.flows.carried import load_carried, save_kept
 from master.flows.context import FlowContext, PassEnds, Recorded
 from master.flows.registry import get_flow
 from master.flows.runs import end_run
@@ -70,14 +71,17 @@ class Engine:
             if run is None or run.state not in OPEN_RUNS or run.wake <= run.seen:
                 return False
             recorded = _load_steps(connection, run_id)
+            carried = load_carried(connection, run_id)
             last_seq = _last_seq(connection, run_id)
         effects = _Effects(self._database, self._folder, run, self._clock)
-        context = FlowContext(run_id, self._settings, recorded, effects)
+        context = FlowContext(run_id, self._settings, recorded, effects, carried=carried, now=self._clock())
         result, error = self._run_function(run, context)
         now = self._clock()
         with self._database.write() as connection:
             if not _take(connection, run, context, now):
                 raise Superseded
+            if not error:
+                save_kept(connection, run_id, context)
             if result is not None or error:
                 end_run(
                     connection,
@@ -144,6 +148,10 @@ class _Effects:
             raise Superseded from None
         return json.loads(result)
 
+    def read(self, function: Callable[[Connection], Any]) -> Any:
+        with self._database.read() as connection:
+            return function(connection)
+
     def read_artifact(self, digest: str) -> bytes:
         return self._folder.read(digest)
 
@@ -176,7 +184,7 @@ def _load_steps(connection: Connection, run_id: str) -> list[Recorded]:
             outcomes.c.seq,
         )
         .outerjoin(outcomes, outcomes.c.step_id == steps.c.id)
-        .where(steps.c.run_id == run_id)
+        .where(steps.c.run_id == run_id, steps.c.folded.is_(False))
     )
     return [
         Recorded(

@@ -99,6 +99,11 @@ class Book(Generic[G]):
         self.spent += 1
         return Trial(number=number, candidate=self.entries[candidate].candidate, examples=examples)
 
+    def open_trial(self, number: int) -> Trial[G]:
+        """The trial that was asked under this number."""
+        candidate, examples = self.pending[number]
+        return Trial(number=number, candidate=self.entries[candidate].candidate, examples=examples)
+
     def told(self, number: int) -> tuple[int, Examples]:
         """Candidate and examples of a trial that is being told; ``D8Error`` if there is no such."""
         if number not in self.pending:
@@ -138,7 +143,7 @@ class Book(Generic[G]):
         self.asked, self.spent = data["asked"], data["spent"]
         self.entries = {one["n"]: self._load(one) for one in data["entries"]}
         self.pending = {number: (at, tuple(examples)) for number, at, examples in data["pending"]}
-        self.failed = {number: error for number, error in data["failed"]}
+        self.failed = dict(data["failed"])
         self.failures, self.successes = data["failures"], data["successes"]
         self._known = dict.fromkeys(data["known"])
 

@@ -164,13 +164,36 @@ class Engine(Protocol[G]):
         """What became of ask ``number``, in the order that is recorded. Each ask is told once."""
         ...
 
+    def open_trial(self, number: int) -> Trial[G]:
+        """The trial that was asked under this number and not told yet."""
+        ...
+
     @property
     def finished(self) -> bool:
         """It will ask no more, whatever it is told."""
         ...
 
+    @property
+    def spent(self) -> int:
+        """Trials asked so far."""
+        ...
+
+    @property
+    def successes(self) -> int:
+        """Trials that were answered."""
+        ...
+
+    @property
+    def failures(self) -> Mapping[int, str]:
+        """The last candidates that failed, and why."""
+        ...
+
     def best(self) -> Sequence[Standing[G]]:
         """The population or front, best first; empty before anything was answered."""
+        ...
+
+    def first(self) -> Sequence[Standing[G]]:
+        """The seeds that were answered, best first."""
         ...
 
     def snapshot(self) -> dict[str, Any]:

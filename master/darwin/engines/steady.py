@@ -30,6 +30,7 @@ from master.darwin.engines.protocol import (
     Outcome,
     Proposed,
     Standing,
+    Trial,
     Variation,
     Wish,
 )
@@ -47,7 +48,7 @@ class Rules:
     #: Shared blocks of examples; every example in one of them.
     blocks: tuple[Examples, ...] = ((0,),)
     objectives: Objectives = Objectives.SCORE
-    breeding: Breeding = Breeding()
+    breeding: Breeding = dataclasses.field(default_factory=Breeding)
     #: Chance that a parent is one that is still under evaluation.
     unborn_parents: float = 0.1
     #: Share of new genomes that a capable model is to write; 0: none.
@@ -265,6 +266,9 @@ class SteadyState(Generic[G]):
 
     # Looking.
 
+    def open_trial(self, number: int) -> Trial[G]:
+        return self._book.open_trial(number)
+
     @property
     def finished(self) -> bool:
         return self._book.spent >= self._book.budget
@@ -320,7 +324,7 @@ class SteadyState(Generic[G]):
         made._given = data["given"]
         made._population = list(data["population"])
         made._waiting = [(candidate, block) for candidate, block in data["waiting"]]
-        made._wishes = {number: candidate for number, candidate in data["wishes"]}
+        made._wishes = dict(data["wishes"])
         made._first = list(data["first"])
         return made
 

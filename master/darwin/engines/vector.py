@@ -81,10 +81,12 @@ class VectorVariation:
         drawn, power = rng.random(), 1.0 / (_ETA + 1.0)
         if drawn < 0.5:
             room = 1.0 - (value - low) / (high - low)
-            step = (2.0 * drawn + (1.0 - 2.0 * drawn) * room ** (_ETA + 1.0)) ** power - 1.0
+            step = math.pow(2.0 * drawn + (1.0 - 2.0 * drawn) * math.pow(room, _ETA + 1.0), power) - 1.0
         else:
             room = 1.0 - (high - value) / (high - low)
-            step = 1.0 - (2.0 * (1.0 - drawn) + 2.0 * (drawn - 0.5) * room ** (_ETA + 1.0)) ** power
+            step = 1.0 - math.pow(
+                2.0 * (1.0 - drawn) + 2.0 * (drawn - 0.5) * math.pow(room, _ETA + 1.0), power
+            )
         return min(high, max(low, value + step * (high - low)))
 
     def _between(self, one: float, other: float, rng: random.Random) -> float:
@@ -129,7 +131,7 @@ class VectorVariation:
 
 
 def _spread(drawn: float, beta: float) -> float:
-    alpha = 2.0 - beta ** -(_ETA + 1.0)
+    alpha: float = 2.0 - math.pow(beta, -(_ETA + 1.0))
     if drawn <= 1.0 / alpha:
-        return (drawn * alpha) ** (1.0 / (_ETA + 1.0))
-    return (1.0 / (2.0 - drawn * alpha)) ** (1.0 / (_ETA + 1.0))
+        return math.pow(drawn * alpha, 1.0 / (_ETA + 1.0))
+    return math.pow(1.0 / (2.0 - drawn * alpha), 1.0 / (_ETA + 1.0))
