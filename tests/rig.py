@@ -3,15 +3,17 @@ that are a function, and a clock that runs as fast as they do. For tests and mea
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import heapq
 import itertools
+import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from master.capabilities import load_capabilities
 from master.dispatch.claims import claim_step, record_report
@@ -39,8 +41,30 @@ HARDWARE = Hardware(
 )
 
 
-class StepError(Exception):
-    """What a worker's function raises when the step fails for good."""
+class Killed(BaseException):
+    """The process that wrote is gone."""
+
+
+@contextlib.contextmanager
+def killing(database: Database, chance: Callable[[], str]) -> Iterator[None]:
+    """``chance`` is asked at each write whether it is killed "before" or "after" its commit, or not ("")."""
+    real = database.write
+
+    @contextlib.contextmanager
+    def write(*, durable: bool = True) -> Iterator[Connection]:
+        when = chance()
+        with real(durable=durable) as connection:
+            yield connection
+            if when == "before":
+                raise Killed
+        if when == "after":
+            raise Killed
+
+    database.write = write  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        database.write = real  # type: ignore[method-assign]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,13 +106,15 @@ class Rig:
         self._events: list[tuple[datetime, int, int, Callable[[], None]]] = []
         self._serial = itertools.count()
         self.started = now
+        self._session = secrets.token_hex(4)
         load_capabilities()
         migrate(database)
         self.write(install_build, BUILD)
         for worker in range(workers):
+            # A new session ends what an older one of the same name has left running.
             join = Join(
                 worker=f"w{worker}",
-                session=f"session-{worker}",
+                session=self._session,
                 build=BUILD,
                 lanes=("cpu",),
                 slots=1,
@@ -146,7 +172,7 @@ class Rig:
             worker = self.idle.pop(0)
             request = ClaimRequest(
                 worker=f"w{worker}",
-                session=f"session-{worker}",
+                session=self._session,
                 step=posting.ticket.step,
                 attempt=posting.ticket.attempt,
                 build=BUILD,
@@ -188,7 +214,7 @@ class Rig:
     def _lose(self, worker: int, grant: Grant, work: Work) -> None:
         lost = Lost(
             worker=f"w{worker}",
-            session=f"session-{worker}",
+            session=self._session,
             step=grant.step,
             attempt=grant.attempt,
             failure=Failure.CRASHED,

@@ -64,6 +64,8 @@ class Campaign(Generic[G]):
         }
         #: Ask number -> how often it was asked again.
         self._tries: dict[int, int] = {int(number): tries for number, tries in state.get("tries", {}).items()}
+        #: Places in the order of asking, and numbers, of asks whose answers were all known.
+        self._known: list[tuple[int, int]] = [(at, number) for at, number in state.get("known", [])]
         #: Questions to be asked once more, alone.
         self._again: list[tuple[int, tuple[int, ...]]] = []
         self._folded: list[str] = []
@@ -83,7 +85,7 @@ class Campaign(Generic[G]):
             self._settle(handle)
             self._fill()
         self._fill()
-        return not self._handles
+        return not self._handles and not self._known
 
     @property
     def in_flight(self) -> list[str]:
@@ -97,6 +99,7 @@ class Campaign(Generic[G]):
             "tally": self.tally.dump(),
             "lots": {key: [[number, list(at)] for number, at in lot] for key, lot in self._lots.items()},
             "wishes": {key: list(wish) for key, wish in self._wishes.items()},
+            "known": [list(one) for one in self._known],
             "parts": {
                 number: {at: answer.dump() for at, answer in part.items()}
                 for number, part in self._parts.items()
@@ -198,33 +201,57 @@ class Campaign(Generic[G]):
     # Asking.
 
     def _fill(self) -> None:
-        while len(self._handles) < self._limits.parallel:
-            if self._again:
-                number, examples = self._again.pop(0)
-                self._start([Question(trial=self._engine.open_trial(number), examples=examples)])
-            elif not self._ask_lot():
+        while True:
+            if len(self._handles) + len(self._known) < self._limits.parallel and self._ask_more():
+                continue
+            if not self._tell_known():
                 return
+
+    def _ask_more(self) -> bool:
+        if not self._again:
+            return self._ask_lot()
+        number, examples = self._again.pop(0)
+        self._start([Question(trial=self._engine.open_trial(number), examples=examples)])
+        return True
+
+    def _tell_known(self) -> bool:
+        """Tell the oldest ask whose answers were known, if it is its turn: when all that was asked before
+        it has ended, as it would have been on one worker, so that an evolution is the same with known
+        answers as without; or when a slot would be idle otherwise."""
+        if not self._known:
+            return False
+        place, number = self._known[0]
+        if len(self._handles) >= self._limits.slots and any(_place(key) < place for key in self._handles):
+            return False
+        del self._known[0]
+        trial = self._engine.open_trial(number)
+        evaluation = _evaluation(trial, self._parts.pop(number))
+        self._tell(number, trial.candidate.number, evaluation, cached=True)
+        return True
 
     def _ask_lot(self) -> bool:
         """Start a step for the engine's next asks. False when it asks nothing."""
         lot: list[Question[G]] = []
+        asked = False
         while len(lot) < self._judge.lot and not self.tally.closed(self._limits, len(self._handles)):
             ask = self._engine.ask()
             if ask is None:
                 break
+            asked = True
             self.tally.ask(ask.number)
             if isinstance(ask, Wish):
                 self._start_wish(ask)
-                return True
+                break
             question = self._question(ask)
-            if question is not None:
-                lot.append(question)
+            if question is None:
+                break
+            lot.append(question)
         if lot:
             self._start(lot)
-        return bool(lot)
+        return asked
 
     def _question(self, trial: Trial[G]) -> Question[G] | None:
-        """What is not known yet of it; None when all was, and the engine was told."""
+        """What is not known yet of it; None when all is."""
         self._new_candidates.append((trial.candidate, self._variation.dump(trial.candidate.genome)))
         keys = {example: self._judge.key(trial, example) for example in trial.examples}
         known: dict[str, Answer] = {key: self._answers[key] for key in keys.values() if key in self._answers}
@@ -232,11 +259,11 @@ class Campaign(Generic[G]):
         if wanted:
             known |= self._ctx.read(partial(find_answers, keys=wanted))
         part = {example: known[key] for example, key in keys.items() if key in known}
-        if len(part) == len(trial.examples):
-            self._tell(trial.number, trial.candidate.number, _evaluation(trial, part), cached=True)
-            return None
         if part:
             self._parts[trial.number] = part
+        if len(part) == len(trial.examples):
+            self._known.append((self.tally.next_step(), trial.number))
+            return None
         return Question(
             trial=trial, examples=tuple(example for example in trial.examples if example not in part)
         )
@@ -250,6 +277,10 @@ class Campaign(Generic[G]):
         key = f"{wish.kind}:{self.tally.next_step()}"
         self._wishes[key] = (wish.number, wish.kind)
         self._handles[key] = self._proposers[wish.kind].start(self._ctx, key, wish)
+
+
+def _place(key: str) -> int:
+    return int(key.rpartition(":")[2])
 
 
 def _evaluation(trial: Trial[Any], part: Mapping[int, Answer]) -> Evaluation:

@@ -66,20 +66,17 @@ def evolve(ctx: FlowContext, params: Evolving, setup: Setup[G], extra: Mapping[s
 
 
 def _limits(connection: Connection, *, run_id: str, params: Evolving, now: datetime) -> Limits:
+    active = select(func.coalesce(func.sum(workers.c.slots), 0)).where(workers.c.state == "active")
+    slots = int(connection.execute(active).scalar_one())
     return Limits(
-        parallel=params.parallel or _places(connection),
+        # A quarter more than there are slots, so that none waits for the master between two steps.
+        parallel=params.parallel or max(2, slots + (slots + 3) // 4),
+        slots=slots,
         now=now,
         budget_micros=params.budget.micros or None,
         until=params.budget.until,
         stopped_by=find_stop(connection, run_id),
     )
-
-
-def _places(connection: Connection) -> int:
-    """A quarter more than there are slots, so that none waits for the master between two steps."""
-    active = select(func.coalesce(func.sum(workers.c.slots), 0)).where(workers.c.state == "active")
-    slots = int(connection.execute(active).scalar_one())
-    return max(2, slots + (slots + 3) // 4)
 
 
 def _inherited(connection: Connection, *, run_id: str) -> dict[str, Any]:

@@ -26,6 +26,8 @@ class Limits:
 
     #: Steps in flight, at most.
     parallel: int
+    #: Of the fleet's active workers.
+    slots: int
     now: datetime
     #: In millionths of a euro; None: no limit.
     budget_micros: int | None = None
