@@ -46,6 +46,11 @@ class Outcome(Record):
     generated_tokens: int = Field(default=0, ge=0)
 
     @property
+    def tokens(self) -> int:
+        """Of prompt and answer, at four characters a token: about, but the same on every machine."""
+        return self.prompt_characters // 4 + self.generated_tokens
+
+    @property
     def correct(self) -> bool:
         """Whether it is entirely right."""
         return self.score == 1.0

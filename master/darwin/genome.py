@@ -10,6 +10,7 @@ from master.darwin import bank
 from master.darwin.chance import source
 from master.darwin.phrasings import PHRASINGS, Phrasings
 from tasks.darwin_genome import Corpus, Demonstrations, Genome, Kind, Sampling, Scoring, digest
+from tasks.darwin_prompt import fields_of
 
 #: Demonstrations that a person would paste into a first prompt, at most.
 _SEED_DEMONSTRATIONS = 3
@@ -42,6 +43,8 @@ class Space:
     kind: Kind = "classify"
     #: Tokens that the longest expected output may take.
     most_tokens: int = 64
+    #: "extract": names of the object's fields.
+    fields: tuple[str, ...] = ()
 
     @property
     def pool_ids(self) -> tuple[int, ...]:
@@ -61,6 +64,7 @@ def space_of(corpus: Corpus) -> Space:
         kind=corpus.kind,
         # A token is seldom shorter than two characters; JSON's marks are the exception.
         most_tokens=min(2048, max(16, longest // 2 + 16)),
+        fields=fields_of(corpus),
     )
 
 

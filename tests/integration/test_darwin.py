@@ -15,10 +15,11 @@ import pytest
 from tasks.darwin_evaluate import Request, Result
 from tasks.darwin_genome import Corpus, Demonstrations, Example, Genome, Index, Layout, Sampling
 from tasks.darwin_metrics import Metric
+from tasks.darwin_reflect import Request as ReflectRequest
 from tasks.darwin_rehearse import Request as RehearseRequest
 from tasks.errors import PermanentFailure
 from tasks.python_execute import Limits
-from worker.handlers import darwin_evaluate, darwin_own, darwin_rehearse
+from worker.handlers import darwin_evaluate, darwin_own, darwin_reflect, darwin_rehearse
 from worker.models.client import ModelClient
 from worker.models.supervise import ModelServerSupervisor, ServerSettings, ping
 
@@ -318,3 +319,20 @@ def test_an_answer_that_the_metric_fails_on_is_a_failure_and_no_zero(
     assert found[0] == 1.0
     assert isinstance(found[1], str)
     assert "metric raised ValueError: boom in line 4" in found[1]
+
+
+def test_a_critic_is_asked_through_its_chat_template_and_its_answer_is_judged_apart(
+    context: RealContext,
+) -> None:
+    request = ReflectRequest(
+        system="You rewrite instructions.",
+        user="Rewrite: Sort it.",
+        model="embedded:smollm2",
+        max_new_tokens=24,
+        seed=3,
+    )
+    first = darwin_reflect.handle(request, context)
+
+    assert first.text
+    assert first.text == darwin_reflect.handle(request, context).text
+    assert 0 < first.generated_tokens <= 24
