@@ -13,6 +13,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from master.darwin.tables import answers
 
+_DIALECTS: dict[str, Any] = {"postgresql": postgresql, "sqlite": sqlite}
+_NEW = {
+    name: dialect.insert(answers).on_conflict_do_nothing(index_elements=["key"])
+    for name, dialect in _DIALECTS.items()
+}
 #: Values in one statement, at most.
 _BATCH = 500
 
@@ -56,9 +61,8 @@ def keep_answers(connection: Connection, run_id: str, new: Mapping[str, Answer],
     """Remember these; what is known already stays."""
     if not new:
         return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     connection.execute(
-        dialect.insert(answers).on_conflict_do_nothing(index_elements=["key"]),
+        _NEW[connection.dialect.name],
         [
             {"key": key, "answer": json.dumps(answer.dump(), ensure_ascii=False), "run_id": run_id, "at": now}
             for key, answer in sorted(new.items())

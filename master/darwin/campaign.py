@@ -184,7 +184,7 @@ class Campaign(Generic[G]):
 
     def _tell(self, number: int, candidate: int, outcome: Outcome, *, cached: bool = False) -> None:
         self._engine.tell(number, outcome)
-        leaders = self._engine.best()
+        leader = self._engine.leader()
         told = self.tally.tell(number, outcome, cached=cached)
         self._tells.append(
             Told(
@@ -193,7 +193,7 @@ class Campaign(Generic[G]):
                 asked_after=told.asked_after,
                 candidate=candidate,
                 outcome=outcome,
-                best=leaders[0].score if leaders else None,
+                best=leader[1] if leader else None,
                 cached=cached,
             )
         )

@@ -8,13 +8,24 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from master.darwin.engines.protocol import Candidate, Evaluation, Failed, Outcome, Proposed
 from master.darwin.tables import candidates, stops, trials
 from master.dispatch.wake import wake_run
 
+_DIALECTS: dict[str, Any] = {"postgresql": postgresql, "sqlite": sqlite}
+_NEW_CANDIDATE = {
+    name: dialect.insert(candidates).on_conflict_do_nothing(index_elements=["run_id", "number"])
+    for name, dialect in _DIALECTS.items()
+}
+_NEW_STOP = {
+    name: dialect.insert(stops).on_conflict_do_nothing(index_elements=["run_id"])
+    for name, dialect in _DIALECTS.items()
+}
+_NEW_TRIAL = insert(trials)
+_STOP = select(stops.c.by).where(stops.c.run_id == bindparam("b_run"))
 _KINDS: dict[type, str] = {Evaluation: "evaluated", Failed: "failed", Proposed: "proposed"}
 
 
@@ -56,9 +67,8 @@ def save_candidates(connection: Connection, run_id: str, new: Sequence[tuple[Can
     """Candidates with their genomes as JSON; those that are there stay."""
     if not new:
         return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     connection.execute(
-        dialect.insert(candidates).on_conflict_do_nothing(index_elements=["run_id", "number"]),
+        _NEW_CANDIDATE[connection.dialect.name],
         [
             {
                 "run_id": run_id,
@@ -76,7 +86,7 @@ def save_candidates(connection: Connection, run_id: str, new: Sequence[tuple[Can
 def save_tells(connection: Connection, run_id: str, new: Sequence[Told], now: datetime) -> None:
     """The tells of a pass, in their order."""
     if new:
-        connection.execute(insert(trials), [_tell_row(run_id, one, now) for one in new])
+        connection.execute(_NEW_TRIAL, [_tell_row(run_id, one, now) for one in new])
 
 
 def _tell_row(run_id: str, one: Told, now: datetime) -> dict[str, Any]:
@@ -110,15 +120,10 @@ def load_log(connection: Connection, run_id: str) -> list[tuple[int, int, Outcom
 
 def stop_evolution(connection: Connection, run_id: str, *, by: str, now: datetime) -> None:
     """It asks for no more evaluations and reports on what it has. Harmless to repeat."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    connection.execute(
-        dialect.insert(stops)
-        .values(run_id=run_id, by=by, at=now)
-        .on_conflict_do_nothing(index_elements=["run_id"])
-    )
+    connection.execute(_NEW_STOP[connection.dialect.name], {"run_id": run_id, "by": by, "at": now})
     wake_run(connection, run_id, now)
 
 
 def find_stop(connection: Connection, run_id: str) -> str:
     """Who stopped it, or ""."""
-    return connection.execute(select(stops.c.by).where(stops.c.run_id == run_id)).scalar() or ""
+    return connection.execute(_STOP, {"b_run": run_id}).scalar() or ""

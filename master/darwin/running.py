@@ -23,6 +23,8 @@ from tasks.errors import NotFound, Unhealthy
 
 G = TypeVar("G")
 
+_SLOTS = select(func.coalesce(func.sum(workers.c.slots), 0)).where(workers.c.state == "active")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Setup(Generic[G]):
@@ -66,8 +68,7 @@ def evolve(ctx: FlowContext, params: Evolving, setup: Setup[G], extra: Mapping[s
 
 
 def _limits(connection: Connection, *, run_id: str, params: Evolving, now: datetime) -> Limits:
-    active = select(func.coalesce(func.sum(workers.c.slots), 0)).where(workers.c.state == "active")
-    slots = int(connection.execute(active).scalar_one())
+    slots = int(connection.execute(_SLOTS).scalar_one())
     return Limits(
         # A quarter more than there are slots, so that none waits for the master between two steps.
         parallel=params.parallel or max(2, slots + (slots + 3) // 4),
@@ -100,7 +101,7 @@ def _require_some(engine: Engine[Any], params: Evolving, tally: Tally) -> None:
 
 def _standing(engine: Engine[Any], tally: Tally, params: Evolving) -> tuple[float, str]:
     total = max(1, params.budget.evals, engine.spent)
-    best = engine.best()
-    leader = f"; best {best[0].score:.4g} ({best[0].candidate.id})" if best else ""
+    best = engine.leader()
+    leader = f"; best {best[1]:.4g} (c{best[0]})" if best else ""
     failed = f", {tally.failed} failed" if tally.failed else ""
     return 0.95 * tally.told / total, f"{tally.told} of {total} evaluations{failed}{leader}"

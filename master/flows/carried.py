@@ -7,20 +7,22 @@ import json
 import zlib
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from master.dispatch.states import ENDED_STEPS
 from master.flows.context import FlowContext
 from master.store.tables import carried, steps
 from tasks.errors import D8Error
 
-#: Steps named in one statement, at most.
-_BATCH = 500
+_LOAD = select(carried.c.state).where(carried.c.run_id == bindparam("b_run"))
+_REPLACE = update(carried).where(carried.c.run_id == bindparam("b_run")).values(state=bindparam("b_state"))
+_FIRST = insert(carried).values(run_id=bindparam("b_run"), state=bindparam("b_state"))
+_FOLD = update(steps).where(steps.c.id == bindparam("b_step")).values(folded=True, awaited=False)
 
 
 def load_carried(connection: Connection, run_id: str) -> dict[str, Any]:
     """What the run's last pass has kept; empty if none has."""
-    packed = connection.execute(select(carried.c.state).where(carried.c.run_id == run_id)).scalar()
+    packed = connection.execute(_LOAD, {"b_run": run_id}).scalar()
     if packed is None:
         return {}
     state: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(packed)))
@@ -35,9 +37,9 @@ def save_kept(connection: Connection, run_id: str, context: FlowContext) -> None
     state = json.dumps(kept.state, separators=(",", ":"), ensure_ascii=False)
     # Texts shrink to a fifth at the fastest level, and a small disk has that much less to write.
     packed = base64.b64encode(zlib.compress(state.encode(), 1)).decode()
-    changed = connection.execute(update(carried).where(carried.c.run_id == run_id).values(state=packed))
-    if not changed.rowcount:
-        connection.execute(insert(carried).values(run_id=run_id, state=packed))
+    values = {"b_run": run_id, "b_state": packed}
+    if not connection.execute(_REPLACE, values).rowcount:
+        connection.execute(_FIRST, values)
     _fold(connection, run_id, context, kept.folded)
     if kept.also is not None:
         kept.also(connection)
@@ -51,10 +53,5 @@ def _fold(connection: Connection, run_id: str, context: FlowContext, keys: tuple
                 f"flow of run {run_id} folds step {key!r}, which {'has not ended' if step else 'it never had'}: "
                 "fold what has ended, once"
             )
-    ids = [context.recorded[key].id for key in keys]
-    for start in range(0, len(ids), _BATCH):
-        connection.execute(
-            update(steps)
-            .where(steps.c.id.in_(ids[start : start + _BATCH]))
-            .values(folded=True, awaited=False)
-        )
+    if keys:
+        connection.execute(_FOLD, [{"b_step": context.recorded[key].id} for key in keys])

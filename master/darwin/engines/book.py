@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -26,16 +25,46 @@ _REMEMBERED = 512
 _FEEDBACK = 12
 
 
-@dataclasses.dataclass
 class Entry(Generic[G]):
-    """A candidate that the engine still has a use for."""
+    """A candidate that the engine still has a use for. Its genome is read when somebody looks at it:
+    most of a population is only carried from pass to pass."""
 
-    candidate: Candidate[G]
-    scores: dict[int, float] = dataclasses.field(default_factory=dict)
-    objectives: tuple[float, ...] = ()
-    tokens: int = 0
-    seconds: float = 0.0
-    feedback: tuple[str, ...] = ()
+    def __init__(self, variation: Variation[G], data: dict[str, Any], candidate: Candidate[G] | None) -> None:
+        self._variation = variation
+        #: As the snapshot has it, but for what it has answered.
+        self._data = data
+        self._candidate = candidate
+        self.number: int = data["n"]
+        self.digest: str = data["d"]
+        self.scores: dict[int, float] = dict(zip(data["at"], data["s"], strict=True))
+        self.objectives: tuple[float, ...] = tuple(data["ob"])
+        self.tokens: int = data["t"]
+        self.seconds: float = data["x"]
+        self.feedback: tuple[str, ...] = tuple(data["f"])
+
+    @property
+    def candidate(self) -> Candidate[G]:
+        if self._candidate is None:
+            data = self._data
+            self._candidate = Candidate(
+                number=self.number,
+                genome=self._variation.load(data["g"]),
+                digest=self.digest,
+                parents=tuple(data["p"]),
+                operators=tuple(data["o"]),
+            )
+        return self._candidate
+
+    def dump(self) -> dict[str, Any]:
+        """For the snapshot."""
+        answered = {"at": list(self.scores), "s": list(self.scores.values()), "ob": list(self.objectives)}
+        return {
+            **self._data,
+            **answered,
+            "t": self.tokens,
+            "x": self.seconds,
+            "f": list(self.feedback),
+        }
 
     def learn(self, examples: Examples, evaluation: Evaluation) -> None:
         """Add what it has answered now."""
@@ -75,7 +104,6 @@ class Book(Generic[G]):
         self.failures = 0
         self.successes = 0
         self._known: dict[str, None] = {}
-        self._dumped: dict[int, Any] = {}
 
     def number(self) -> int:
         """The number of the ask that is being made."""
@@ -84,7 +112,20 @@ class Book(Generic[G]):
 
     def admit(self, candidate: Candidate[G]) -> None:
         """A new candidate."""
-        self.entries[candidate.number] = Entry(candidate=candidate)
+        data = {
+            "n": candidate.number,
+            "g": self.variation.dump(candidate.genome),
+            "d": candidate.digest,
+            "p": list(candidate.parents),
+            "o": list(candidate.operators),
+            "at": [],
+            "s": [],
+            "ob": [],
+            "t": 0,
+            "x": 0.0,
+            "f": [],
+        }
+        self.entries[candidate.number] = Entry(self.variation, data, candidate)
         self._known.pop(candidate.digest, None)
         self._known[candidate.digest] = None
         while len(self._known) > _REMEMBERED:
@@ -125,13 +166,12 @@ class Book(Generic[G]):
         kept = {*keep, *(candidate for candidate, _ in self.pending.values())}
         for number in [number for number in self.entries if number not in kept]:
             del self.entries[number]
-            self._dumped.pop(number, None)
 
     def snapshot(self) -> dict[str, Any]:
         return {
             "asked": self.asked,
             "spent": self.spent,
-            "entries": [self._dump(entry) for entry in self.entries.values()],
+            "entries": [entry.dump() for entry in self.entries.values()],
             "pending": [[number, at, list(examples)] for number, (at, examples) in self.pending.items()],
             "failed": [[number, error] for number, error in self.failed.items()],
             "failures": self.failures,
@@ -141,44 +181,8 @@ class Book(Generic[G]):
 
     def restore(self, data: Mapping[str, Any]) -> None:
         self.asked, self.spent = data["asked"], data["spent"]
-        self.entries = {one["n"]: self._load(one) for one in data["entries"]}
+        self.entries = {one["n"]: Entry(self.variation, one, None) for one in data["entries"]}
         self.pending = {number: (at, tuple(examples)) for number, at, examples in data["pending"]}
         self.failed = dict(data["failed"])
         self.failures, self.successes = data["failures"], data["successes"]
         self._known = dict.fromkeys(data["known"])
-
-    def _dump(self, entry: Entry[G]) -> dict[str, Any]:
-        candidate = entry.candidate
-        # A genome never changes: it is written down once.
-        if candidate.number not in self._dumped:
-            self._dumped[candidate.number] = self.variation.dump(candidate.genome)
-        return {
-            "n": candidate.number,
-            "g": self._dumped[candidate.number],
-            "d": candidate.digest,
-            "p": list(candidate.parents),
-            "o": list(candidate.operators),
-            "at": list(entry.scores),
-            "s": list(entry.scores.values()),
-            "ob": list(entry.objectives),
-            "t": entry.tokens,
-            "x": entry.seconds,
-            "f": list(entry.feedback),
-        }
-
-    def _load(self, one: Mapping[str, Any]) -> Entry[G]:
-        self._dumped[one["n"]] = one["g"]
-        return Entry(
-            candidate=Candidate(
-                number=one["n"],
-                genome=self.variation.load(one["g"]),
-                digest=one["d"],
-                parents=tuple(one["p"]),
-                operators=tuple(one["o"]),
-            ),
-            scores=dict(zip(one["at"], one["s"], strict=True)),
-            objectives=tuple(one["ob"]),
-            tokens=one["t"],
-            seconds=one["x"],
-            feedback=tuple(one["f"]),
-        )

@@ -10,6 +10,7 @@ from typing import TypeVar
 from master.darwin.engines.protocol import Candidate, Variation
 
 G = TypeVar("G")
+T = TypeVar("T")
 
 #: Attempts at a child that is not known before a newcomer is taken.
 _TRIES = 30
@@ -29,7 +30,7 @@ class Breeding:
     more_mutations: float = 0.0
 
 
-def tournament(ranked: Sequence[Candidate[G]], size: int, rng: random.Random) -> Candidate[G]:
+def tournament(ranked: Sequence[T], size: int, rng: random.Random) -> T:
     """The best of ``size`` drawn with replacement. ``ranked`` is best first."""
     return ranked[min(rng.randrange(len(ranked)) for _ in range(size))]
 

@@ -192,6 +192,10 @@ class Engine(Protocol[G]):
         """The population or front, best first; empty before anything was answered."""
         ...
 
+    def leader(self) -> tuple[int, float] | None:
+        """Number and score of the best; None before anything was answered. Cheap, unlike ``best``."""
+        ...
+
     def first(self) -> Sequence[Standing[G]]:
         """The seeds that were answered, best first."""
         ...

@@ -116,13 +116,9 @@ class SteadyState(Generic[G]):
         )
 
     def _child(self, number: int, rng: random.Random) -> Candidate[G]:
-        born = [self._book.entries[at].candidate for at in self._population]
-        held = set(self._population)
-        unborn = [
-            self._book.entries[at].candidate
-            for at in dict.fromkeys(at for at, _ in self._book.pending.values())
-            if at not in held
-        ]
+        born = self._population
+        held = set(born)
+        unborn = [at for at in dict.fromkeys(at for at, _ in self._book.pending.values()) if at not in held]
         if not born and not unborn:
             genome = self._variation.newcomer(rng)
             digest = self._variation.digest(genome)
@@ -130,8 +126,8 @@ class SteadyState(Generic[G]):
 
         def choose(chance: random.Random) -> Candidate[G]:
             if unborn and (not born or chance.random() < self._rules.unborn_parents):
-                return chance.choice(unborn)
-            return tournament(born, self._rules.breeding.tournament, chance)
+                return self._book.entries[chance.choice(unborn)].candidate
+            return self._book.entries[tournament(born, self._rules.breeding.tournament, chance)].candidate
 
         return child(number, choose, self._book.knows, self._variation, self._rules.breeding, rng)
 
@@ -291,6 +287,12 @@ class SteadyState(Generic[G]):
     def best(self) -> list[Standing[G]]:
         return [self._book.entries[at].standing for at in self._population]
 
+    def leader(self) -> tuple[int, float] | None:
+        if not self._population:
+            return None
+        entry = self._book.entries[self._population[0]]
+        return entry.number, entry.mean
+
     def first(self) -> list[Standing[G]]:
         """The seeds that answered anything, best first."""
         answered = [
@@ -330,4 +332,4 @@ class SteadyState(Generic[G]):
 
 
 def _seed_order(entry: Entry[Any]) -> tuple[float, int]:
-    return (-entry.mean, entry.candidate.number)
+    return (-entry.mean, entry.number)
