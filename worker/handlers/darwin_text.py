@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from tasks.darwin_evaluate import Failure
 from tasks.darwin_genome import Corpus, Genome
 from tasks.darwin_prompt import prompt_for
+from tasks.errors import PermanentFailure
 from worker.handlers.context import Context
 from worker.handlers.darwin_asking import BATCH, Answer, Shard, frame_of
-from worker.models.outcomes import Failed, Outcome
+from worker.models.outcomes import Failed, failed
 from worker.models.protocol import Generated, GenerateItem, Grammar, Models
 
 #: A number as people write it; bounded, or a small model would write digits for ever.
@@ -44,7 +45,7 @@ def generate_texts(shard: Shard, context: Context) -> list[Answer | Failure]:
 
 def _generate_each(models: Models, model: str, items: Sequence[GenerateItem]) -> list[Generated | Failed]:
     """Where the model cannot be held to a grammar, its text is taken as it comes."""
-    found = models.generate_each(model, items)
+    found = _ask(models, model, items)
     again = [
         at
         for at, (one, item) in enumerate(zip(found, items, strict=True))
@@ -52,13 +53,23 @@ def _generate_each(models: Models, model: str, items: Sequence[GenerateItem]) ->
     ]
     if again:
         free = [items[at].model_copy(update={"grammar": Grammar()}) for at in again]
-        for at, one in zip(again, models.generate_each(model, free), strict=True):
+        for at, one in zip(again, _ask(models, model, free), strict=True):
             found[at] = one
     return found
 
 
+def _ask(models: Models, model: str, items: Sequence[GenerateItem]) -> list[Generated | Failed]:
+    """Together, or where one makes all of them fail, each by itself."""
+    try:
+        return list(models.generate_each(model, items))
+    except PermanentFailure as error:
+        if len(items) == 1:
+            return [failed(error)]
+        return [one for item in items for one in _ask(models, model, [item])]
+
+
 def _refuses_grammar(one: Failed) -> bool:
-    return one.outcome is Outcome.REJECTED and not one.transient and "grammar" in one.message
+    return not one.transient and "grammar" in one.message
 
 
 def _item(shard: Shard, prompt: str) -> GenerateItem:
