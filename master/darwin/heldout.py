@@ -112,6 +112,8 @@ def compare_scores(seed: Sequence[float], best: Sequence[float], chance: random.
     """Means of the same examples' scores, in the same order. McNemar's exact test for right and wrong,
     a permutation test for graded scores (exact for few differences)."""
     pairs = list(zip(seed, best, strict=True))
+    if not pairs:
+        raise ValueError("no example was answered by both: there is nothing to compare")
     gains = [other - one for one, other in pairs]
     if _binary(seed) and _binary(best):
         p_value, test = compare([one > 0 for one in seed], [one > 0 for one in best]).p_value, "mcnemar"

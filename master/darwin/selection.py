@@ -7,6 +7,7 @@ differences between them and not between their examples.
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 from collections.abc import Iterable, Sequence
 
@@ -36,6 +37,11 @@ class Evaluation:
         return self.right / len(self.outcomes)
 
     @property
+    def score(self) -> float:
+        """Mean score: the accuracy, where answers are right or wrong."""
+        return math.fsum(outcome.score for outcome in self.outcomes) / len(self.outcomes)
+
+    @property
     def loss(self) -> float:
         """Mean negative log-probability of the expected labels, in nats."""
         return sum(outcome.loss for outcome in self.outcomes) / len(self.outcomes)
@@ -50,14 +56,14 @@ class Ranked:
 
 
 def rank(evaluated: Iterable[Ranked]) -> list[Ranked]:
-    """Best first: more right answers, then more probability on them, then fewer tokens.
+    """Best first: a higher score, then more probability on them, then fewer tokens.
 
     The last key is the genome's digest: any order would do, but it must be the same every time.
     """
     return sorted(
         evaluated,
         key=lambda one: (
-            -one.evaluation.right,
+            -one.evaluation.score,
             one.evaluation.loss,
             one.evaluation.prompt_tokens,
             one.individual.digest,

@@ -110,3 +110,5 @@ def test_nothing_or_nonsense_is_refused() -> None:
         estimate([0.2, 1.5])
     with pytest.raises(ValueError, match="nothing to compare"):
         compare_sets([], [], _right, chance())
+    with pytest.raises(ValueError, match="nothing to compare"):
+        compare_scores([], [], chance())
