@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from tasks.darwin_evaluate import Failure, Outcome, Request, Result
 from tasks.darwin_genome import Corpus, Index
 from tasks.darwin_metrics import METRICS
@@ -16,8 +18,8 @@ from worker.handlers.darwin_text import generate_texts
 def handle(request: Request, context: Context) -> Result:
     """Each example comes back as an outcome or as a failure of its own. ``TransientFailure`` when none
     was answered and asking again may help: then the step as a whole is tried again."""
-    corpus = Corpus.model_validate_json(context.read_artifact(request.corpus))
-    index = Index.model_validate_json(context.read_artifact(request.index))
+    corpus = _corpus(context.read_artifact(request.corpus))
+    index = _index(context.read_artifact(request.index))
     _check(request, corpus, index)
     models = context.models
     before = models.usage
@@ -42,6 +44,17 @@ def handle(request: Request, context: Context) -> Result:
         model_sha256=about.get("sha256", ""),
         dtype=about.get("dtype", ""),
     )
+
+
+# A worker's child answers many shards of the same run: reading a large data set is done once.
+@functools.lru_cache(maxsize=2)
+def _corpus(data: bytes) -> Corpus:
+    return Corpus.model_validate_json(data)
+
+
+@functools.lru_cache(maxsize=2)
+def _index(data: bytes) -> Index:
+    return Index.model_validate_json(data)
 
 
 def _check(request: Request, corpus: Corpus, index: Index) -> None:
