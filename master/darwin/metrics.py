@@ -28,13 +28,16 @@ def metric_name(wanted: str, kind: Kind) -> MetricName:
     )
 
 
-def comparable_scores(metric: MetricName, corpus: Corpus, outcomes: Sequence[Outcome]) -> list[float]:
-    """A figure per example for paired tests, such as racing's. ``outcomes`` are all that are compared: for
-    macro-F1 each label counts alike among them."""
-    scores = [one.score for one in outcomes]
-    if metric != "macro_f1" or not outcomes:
-        return scores
-    return balanced(scores, [corpus.examples[one.example].expected for one in outcomes])
+def weights(metric: MetricName, corpus: Corpus, examples: Sequence[int]) -> dict[int, float]:
+    """By example, what its score is multiplied by for selection and for paired tests such as racing's.
+
+    All 1, but for macro-F1: there each label counts alike among these ``examples`` (all that genomes are
+    selected on, so that weights do not change from block to block).
+    """
+    if metric != "macro_f1" or not examples:
+        return dict.fromkeys(examples, 1.0)
+    labels = [corpus.examples[at].expected for at in examples]
+    return dict(zip(examples, balanced([1.0] * len(labels), labels), strict=True))
 
 
 def figure(metric: MetricName, corpus: Corpus, outcomes: Sequence[Outcome]) -> float:

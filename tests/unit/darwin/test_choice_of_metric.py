@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from master.darwin.metrics import comparable_scores, compare_held_out, figure, metric_name
+from master.darwin.metrics import compare_held_out, figure, metric_name, weights
 from tasks.darwin_evaluate import Outcome
 from tasks.darwin_genome import Corpus, Example
 from tasks.errors import InvalidInput
@@ -43,10 +43,12 @@ def test_each_kind_of_task_has_its_usual_metric_and_says_which_others() -> None:
 def test_macro_f1_does_not_take_the_common_label_for_skill() -> None:
     assert figure("accuracy", CORPUS, ALL_OFTEN) == 0.75
     assert figure("macro_f1", CORPUS, ALL_OFTEN) == pytest.approx((2 * 30 / (30 + 40)) / 2)
-    scores = comparable_scores("macro_f1", CORPUS, ALL_OFTEN)
+    weight = weights("macro_f1", CORPUS, range(40))
     # Of what a perfect answer would add up to, half: one of two labels.
-    assert sum(scores) == pytest.approx(sum(comparable_scores("macro_f1", CORPUS, RIGHT)) / 2)
-    assert comparable_scores("accuracy", CORPUS, ALL_OFTEN) == [1.0] * 30 + [0.0] * 10
+    assert sum(one.score * weight[one.example] for one in ALL_OFTEN) == pytest.approx(
+        sum(weight.values()) / 2
+    )
+    assert set(weights("accuracy", CORPUS, range(40)).values()) == {1.0}
 
 
 def test_the_held_out_comparison_is_by_the_runs_own_metric() -> None:
