@@ -68,6 +68,14 @@ def test_a_best_that_is_no_better_is_said_to_be_no_better() -> None:
     assert found.text.startswith("Not better")
 
 
+def test_a_best_that_is_clearly_worse_is_never_called_better() -> None:
+    found = compare_scores([1.0] * 20, [0.0] * 20, chance())
+
+    assert found.p_value < 0.001
+    assert not found.better
+    assert found.text.startswith("Not better")
+
+
 def test_equals_are_seldom_called_better() -> None:
     wrongly = 0
     for seed in range(60):

@@ -36,6 +36,15 @@ def test_a_mutation_changes_something_and_says_what() -> None:
         assert VARIATION.mutate(genome, random.Random(seed)) == (changed, names)
 
 
+def test_a_mutation_that_changed_nothing_is_not_named() -> None:
+    genome = VARIATION.seeds(1, 0)[0]
+    assert genome.demonstrations.retrieved == 0
+    for seed in range(400):
+        _, names = VARIATION.mutate(genome, random.Random(seed))
+        # There is no order of neighbors to change before there are neighbors.
+        assert "retrieve_order" not in names or "retrieve_count" in names[: names.index("retrieve_order")]
+
+
 def test_a_genome_survives_its_way_through_json() -> None:
     genome, _ = VARIATION.mutate(VARIATION.seeds(4, 1)[3], random.Random(0))
 
