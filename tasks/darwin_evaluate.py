@@ -78,6 +78,8 @@ class Result(Record):
     model: str
     model_sha256: str
     dtype: str
+    #: The sampling seed that it was asked with.
+    seed: int = 0
 
 
 def cache_key(request: Request, example: int, model_sha256: str) -> str:

@@ -43,6 +43,7 @@ def handle(request: Request, context: Context) -> Result:
         model=about.get("model", request.model),
         model_sha256=about.get("sha256", ""),
         dtype=about.get("dtype", ""),
+        seed=request.seed,
     )
 
 

@@ -114,6 +114,7 @@ def test_texts_are_asked_for_as_the_genome_says() -> None:
     asked = models.asked[0]
     assert (asked.temperature, asked.top_p, asked.max_new_tokens, asked.seed) == (0.5, 0.9, 30, 9)
     assert (asked.grammar.kind, json.loads(asked.grammar.text)) == ("json_schema", json.loads(SCHEMA))
+    assert (found.model_sha256, found.seed) == ("f" * 64, 9)
     assert [one.score for one in found.outcomes] == [1.0] * 4
     assert [one.answer for one in found.outcomes][1] == '{"n": 1}'
     assert all(one.tokens == one.prompt_characters // 4 + 5 for one in found.outcomes)
