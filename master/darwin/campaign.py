@@ -53,9 +53,9 @@ class Campaign(Generic[G]):
             key: [(number, tuple(examples)) for number, examples in lot]
             for key, lot in state.get("lots", {}).items()
         }
-        #: Step key -> number and kind of the wish.
-        self._wishes: dict[str, tuple[int, str]] = {
-            key: (number, kind) for key, (number, kind) in state.get("wishes", {}).items()
+        self._wishes: dict[str, Wish] = {
+            key: Wish(number=number, kind=kind, request=request)
+            for key, (number, kind, request) in state.get("wishes", {}).items()
         }
         #: Ask number -> answers so far, of questions that were answered in part.
         self._parts: dict[int, dict[int, Answer]] = {
@@ -76,8 +76,8 @@ class Campaign(Generic[G]):
 
     def advance(self) -> bool:
         """Tell what has ended, ask for more. True when all is told and nothing more will be asked."""
-        for key, (_, kind) in self._wishes.items():
-            self._handles[key] = self._proposers[kind].recall(self._ctx, key)
+        for key, wish in self._wishes.items():
+            self._handles[key] = self._proposers[wish.kind].recall(self._ctx, key)
         for key in self._lots:
             self._handles[key] = self._judge.recall(self._ctx, key)
         ended = sorted((one for one in self._handles.values() if one.done), key=lambda one: one.seq)
@@ -98,7 +98,9 @@ class Campaign(Generic[G]):
             "engine": self._engine.snapshot(),
             "tally": self.tally.dump(),
             "lots": {key: [[number, list(at)] for number, at in lot] for key, lot in self._lots.items()},
-            "wishes": {key: list(wish) for key, wish in self._wishes.items()},
+            "wishes": {
+                key: [wish.number, wish.kind, dict(wish.request)] for key, wish in self._wishes.items()
+            },
             "known": [list(one) for one in self._known],
             "parts": {
                 number: {at: answer.dump() for at, answer in part.items()}
@@ -141,13 +143,13 @@ class Campaign(Generic[G]):
             self._settle_question(question, answered)
 
     def _settle_wish(self, key: str, handle: Handle[Any]) -> None:
-        number, kind = self._wishes.pop(key)
+        wish = self._wishes.pop(key)
         if handle.failed:
-            self._tell(number, number, Failed(error=handle.error))
+            self._tell(wish.number, wish.number, Failed(error=handle.error))
             return
-        proposed, cost = self._proposers[kind].read(handle)
+        proposed, cost = self._proposers[wish.kind].read(handle, wish)
         self.tally.charge(cost)
-        self._tell(number, number, proposed)
+        self._tell(wish.number, wish.number, proposed)
 
     def _settle_failure(self, handle: Handle[Any], lot: list[tuple[int, tuple[int, ...]]]) -> None:
         """The step failed for good. In a lot, one question may have spoiled the others: each is asked alone."""
@@ -275,7 +277,7 @@ class Campaign(Generic[G]):
 
     def _start_wish(self, wish: Wish) -> None:
         key = f"{wish.kind}:{self.tally.next_step()}"
-        self._wishes[key] = (wish.number, wish.kind)
+        self._wishes[key] = wish
         self._handles[key] = self._proposers[wish.kind].start(self._ctx, key, wish)
 
 

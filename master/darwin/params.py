@@ -7,6 +7,8 @@ import enum
 from pydantic import AwareDatetime, Field, model_validator
 
 from master.darwin.engines.objectives import Objectives
+from tasks.darwin_genome import Kind
+from tasks.darwin_metrics import METRICS, Metric
 from tasks.record import Record
 
 
@@ -45,6 +47,52 @@ class Evolving(Record):
     parallel: int = Field(default=0, ge=0, le=1000)
     #: The run whose evolution this one continues.
     resumes: str = Field(default="", max_length=100)
+
+
+class ExamplesParams(Evolving):
+    """``d8 darwin start DATASET``"""
+
+    #: sha256 of the data set's artifact: JSONL, or CSV if ``filename`` ends so.
+    dataset: str = Field(min_length=64, max_length=64)
+    task: Kind = "classify"
+    #: Columns; found by their usual names where they are not named.
+    input_column: str = Field(default="", max_length=100)
+    expected_columns: tuple[str, ...] = Field(default=(), max_length=64)
+    split_column: str = Field(default="", max_length=100)
+    #: "extract" only: JSON Schema of the object; made from the examples where there is none.
+    json_schema: str = Field(default="", max_length=50_000)
+    #: The task's usual one if it names none.
+    metric: Metric | None = None
+    #: Selection examples that a genome may have to answer; fewer if the data set has fewer.
+    examples: int = Field(default=64, ge=8, le=5000)
+    #: Held-out examples answered at the end, at most.
+    held_out: int = Field(default=200, ge=8, le=5000)
+    #: Examples in a step, and in a block on which genomes are raced; about.
+    shard: int = Field(default=16, ge=1, le=512)
+    #: Model references; "" means the fleet's settings.
+    model: str = Field(default="", max_length=300)
+    embedding_model: str = Field(default="", max_length=300)
+    #: A capable model that rewrites instructions; "": none does.
+    critic: str = Field(default="", max_length=300)
+    #: Share of new genomes that it writes.
+    reflect: float = Field(default=0.3, ge=0, le=1)
+    #: Ask the owner whether the best is to be used under this name; "": do not ask.
+    promote: str = Field(default="", pattern="^([a-z0-9][a-z0-9-]{0,62})?$")
+
+    @model_validator(mode="after")
+    def _fits(self) -> ExamplesParams:
+        if self.engine is EngineName.CMA:
+            raise ValueError("CMA-ES works on numbers: take steady, generational or gepa for prompts")
+        if self.metric is not None and self.metric.name not in METRICS[self.task]:
+            raise ValueError(
+                f"the metric {self.metric.name} does not fit {self.task}: take {', '.join(METRICS[self.task])}"
+            )
+        return self
+
+    @property
+    def judged_by(self) -> Metric:
+        """The metric that counts."""
+        return self.metric or Metric(name=METRICS[self.task][0])
 
 
 class EnvironmentParams(Evolving):

@@ -17,8 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 G = TypeVar("G")
 
-#: Positions in the selection examples of a run, from 0. What is not judged by examples (an environment)
-#: has one: (0,).
+#: Ids of examples. What is not judged by examples (but in an environment) has one: (0,).
 Examples = tuple[int, ...]
 
 

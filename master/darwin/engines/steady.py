@@ -44,6 +44,7 @@ class Rules:
     seed: int
     #: Trials, at most.
     budget: int
+    #: First genomes; and those that hold a place, where there is one block.
     population: int = 10
     #: Shared blocks of examples; every example in one of them.
     blocks: tuple[Examples, ...] = ((0,),)
@@ -55,6 +56,13 @@ class Rules:
     reflect: float = 0.0
     #: See ``racing.Rules``.
     alpha: float = 0.2
+
+    @property
+    def places(self) -> int:
+        """How many may hold a place. Half of the population where they race for it: a child is let go when
+        all that hold one are better beyond chance, and the fewer they are, the sooner that shows."""
+        races = len(self.blocks) > 1 and self.objectives is Objectives.SCORE
+        return max(2, self.population // 2) if races else self.population
 
 
 class SteadyState(Generic[G]):
@@ -74,7 +82,7 @@ class SteadyState(Generic[G]):
         self._wishes: dict[int, int] = {}
         #: First genomes that are kept to compare the best with.
         self._first: list[int] = []
-        self._race = racing.Rules(blocks=len(rules.blocks), places=rules.population, alpha=rules.alpha)
+        self._race = racing.Rules(blocks=len(rules.blocks), places=rules.places, alpha=rules.alpha)
 
     # Asking.
 
@@ -89,8 +97,8 @@ class SteadyState(Generic[G]):
         rng = source(self._rules.seed, "ask", number)
         if self._given < self._rules.population:
             born = self._seed(number)
-        elif self._population and rng.random() < self._rules.reflect:
-            return self._wish(number, rng)
+        elif (parent := self._to_reflect_on(rng)) is not None:
+            return self._wish(number, parent)
         else:
             born = self._child(number, rng)
         return self._enter(number, born)
@@ -131,16 +139,20 @@ class SteadyState(Generic[G]):
 
         return child(number, choose, self._book.knows, self._variation, self._rules.breeding, rng)
 
-    def _wish(self, number: int, rng: random.Random) -> Wish:
-        ranked = [self._book.entries[at] for at in self._population]
-        parent = ranked[min(rng.randrange(len(ranked)) for _ in range(2))]
-        self._wishes[number] = parent.candidate.number
-        self._book.forget(self._wanted())
+    def _to_reflect_on(self, rng: random.Random) -> Entry[G] | None:
+        """One of the population that has made mistakes, if it is a model's turn to write."""
+        if not self._population or rng.random() >= self._rules.reflect:
+            return None
+        parent = self._book.entries[tournament(self._population, 2, rng)]
+        return parent if parent.feedback else None
+
+    def _wish(self, number: int, parent: Entry[G]) -> Wish:
+        self._wishes[number] = parent.number
         return Wish(
             number=number,
             kind="reflect",
             request={
-                "candidate": parent.candidate.number,
+                "candidate": parent.number,
                 "genome": self._variation.dump(parent.candidate.genome),
                 "feedback": list(parent.feedback),
             },
@@ -231,7 +243,7 @@ class SteadyState(Generic[G]):
             return
         self._population.append(candidate)
         self._sort()
-        if len(self._population) > self._rules.population:
+        if len(self._population) > self._rules.places:
             self._population.pop()
 
     def _is_asked(self, candidate: int) -> bool:
