@@ -1,9 +1,8 @@
-"""Individuals of a population, and the seeds that evolution starts from. Pure."""
+"""What text genomes may be made of in a run, and the first ones. Pure."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import random
 
 from master.darwin import bank
@@ -14,23 +13,6 @@ from tasks.darwin_prompt import fields_of
 
 #: Demonstrations that a person would paste into a first prompt, at most.
 _SEED_DEMONSTRATIONS = 3
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Individual:
-    """A genome with its place in the family tree."""
-
-    #: "g2i5": the fifth individual of generation 2. Unique within a run.
-    id: str
-    generation: int
-    genome: Genome
-    parents: tuple[str, ...]
-    #: Names of the operators that made it from its parents; ("seed",) for the first generation.
-    operators: tuple[str, ...]
-
-    @functools.cached_property
-    def digest(self) -> str:
-        return digest(self.genome)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,11 +81,3 @@ def seed_genomes(space: Space, count: int, seed: int) -> list[Genome]:
         seen.add(digest(genome))
         genomes.append(genome)
     return genomes
-
-
-def seed_population(space: Space, size: int, seed: int) -> list[Individual]:
-    """Generation 0 of a generational run."""
-    return [
-        Individual(id=f"g0i{number}", generation=0, genome=genome, parents=(), operators=("seed",))
-        for number, genome in enumerate(seed_genomes(space, size, seed))
-    ]
