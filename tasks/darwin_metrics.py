@@ -178,7 +178,8 @@ def _sum(parts: Iterable[Counter[tuple[str, object]]]) -> Counter[tuple[str, obj
 def macro_f1(pairs: Sequence[tuple[str, str]]) -> float:
     """Mean F1 of the labels, of (expected, answer); over the labels that are expected at least once.
 
-    The exact figure of a whole set; it is no mean over examples, so races go by ``balanced``.
+    The exact figure of a whole set. It is no mean over examples, so selection and paired tests go by
+    accuracy with each label counting alike.
     """
     expected, answered = Counter(one for one, _ in pairs), Counter(one for _, one in pairs)
     right = Counter(one for one, other in pairs if one == other)
@@ -186,16 +187,6 @@ def macro_f1(pairs: Sequence[tuple[str, str]]) -> float:
         raise ValueError("no example was answered: there is no macro-F1")
     f1 = (2 * right[label] / (count + answered[label]) for label, count in expected.items())
     return math.fsum(f1) / len(expected)
-
-
-def balanced(scores: Sequence[float], labels: Sequence[str]) -> list[float]:
-    """Per example, its score as it counts where every label counts alike: the mean of these is the mean
-    recall of the labels (scaled to at most 1 an example). It stands in for macro-F1 in paired tests,
-    which need a figure per example.
-    """
-    counts = Counter(labels)
-    fewest = min(counts.values())
-    return [score * fewest / counts[label] for score, label in zip(scores, labels, strict=True)]
 
 
 def similarity(first: Sequence[float], second: Sequence[float]) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from master.darwin.heldout import Comparison, compare_scores, compare_sets
 from tasks.darwin_evaluate import Outcome
 from tasks.darwin_genome import Corpus, Kind
-from tasks.darwin_metrics import METRICS, MetricName, balanced, macro_f1
+from tasks.darwin_metrics import METRICS, MetricName, macro_f1
 from tasks.errors import InvalidInput
 
 
@@ -26,27 +26,6 @@ def metric_name(wanted: str, kind: Kind) -> MetricName:
         f"the metric {wanted!r} cannot be used for the task {kind}: {fits}. Use {', '.join(names[:-1])}, or a "
         "Python file of your own with a function metric(expected, answer)"
     )
-
-
-def weights(metric: MetricName, corpus: Corpus, examples: Sequence[int]) -> dict[int, float]:
-    """By example, what its score is multiplied by for selection and for paired tests such as racing's.
-
-    All 1, but for macro-F1: there each label counts alike among these ``examples`` (all that genomes are
-    selected on, so that weights do not change from block to block).
-    """
-    if metric != "macro_f1" or not examples:
-        return dict.fromkeys(examples, 1.0)
-    labels = [corpus.examples[at].expected for at in examples]
-    return dict(zip(examples, balanced([1.0] * len(labels), labels), strict=True))
-
-
-def figure(metric: MetricName, corpus: Corpus, outcomes: Sequence[Outcome]) -> float:
-    """The figure for a set of outcomes as the report gives it: macro-F1 itself, else the mean score."""
-    if metric == "macro_f1":
-        return macro_f1(_pairs(corpus, outcomes))
-    if not outcomes:
-        raise ValueError(f"no example was answered: there is no {metric}")
-    return sum(one.score for one in outcomes) / len(outcomes)
 
 
 def compare_held_out(

@@ -61,16 +61,6 @@ class Decision:
     beaten_by: int
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Contest:
-    """A race among those that are there already."""
-
-    #: Who may still be among the best, best first.
-    alive: tuple[str, ...]
-    #: (who, block) to answer next; empty when the contest is over.
-    wanted: tuple[tuple[str, int], ...]
-
-
 def mean(scores: Scores, blocks: Sequence[int] | None = None) -> float:
     """Mean score per example over these blocks (all of its own, if none are named)."""
     chosen = [scores[block] for block in (scores if blocks is None else blocks)]
@@ -162,32 +152,6 @@ def ranking(entrants: Mapping[str, Scores]) -> list[str]:
             wins[one] += (total > 0) + 0.5 * (total == 0)
             wins[other] += (total < 0) + 0.5 * (total == 0)
     return sorted(names, key=lambda name: (-wins[name], -mean(entrants[name]), name))
-
-
-def contest(entrants: Mapping[str, Scores], rules: Rules) -> Contest:
-    """Race these for ``rules.places``: used for re-testing elites, for whole generations and for finals.
-
-    Those that are alive answer the blocks that one of them has answered and others have not, then a
-    new one. Over when no more are alive than there are places, or when all blocks are answered.
-    """
-    order = ranking(entrants)
-    alive = tuple(
-        name
-        for place, name in enumerate(order)
-        # Three can beat one another in a circle, on different blocks: the first in rank stay in any case.
-        if place < rules.places
-        or len(entrants[name]) < rules.first
-        or sum(_beats(entrants[other], entrants[name], rules) for other in order if other != name)
-        < rules.places
-    )
-    seen = {block for name in alive for block in entrants[name]}
-    missing = [(name, block) for name in alive for block in sorted(seen - entrants[name].keys())]
-    if len(alive) <= rules.places and all(len(entrants[name]) >= rules.first for name in alive):
-        return Contest(alive=alive, wanted=())
-    if missing:
-        return Contest(alive=alive, wanted=tuple(missing))
-    new = [block for block in range(rules.blocks) if block not in seen][:1]
-    return Contest(alive=alive, wanted=tuple((name, block) for block in new for name in alive))
 
 
 def retest(incumbents: Mapping[str, Scores], rules: Rules) -> tuple[str, int] | None:

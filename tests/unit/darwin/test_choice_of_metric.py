@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from master.darwin.metrics import compare_held_out, figure, metric_name, weights
+from master.darwin.metrics import compare_held_out, metric_name
 from tasks.darwin_evaluate import Outcome
 from tasks.darwin_genome import Corpus, Example
 from tasks.errors import InvalidInput
@@ -38,17 +38,6 @@ def test_each_kind_of_task_has_its_usual_metric_and_says_which_others() -> None:
         metric_name("token_f1", "classify")
     with pytest.raises(InvalidInput, match=r"'bleu' .*: there is none of that name\. Use closeness"):
         metric_name("bleu", "score")
-
-
-def test_macro_f1_does_not_take_the_common_label_for_skill() -> None:
-    assert figure("accuracy", CORPUS, ALL_OFTEN) == 0.75
-    assert figure("macro_f1", CORPUS, ALL_OFTEN) == pytest.approx((2 * 30 / (30 + 40)) / 2)
-    weight = weights("macro_f1", CORPUS, range(40))
-    # Of what a perfect answer would add up to, half: one of two labels.
-    assert sum(one.score * weight[one.example] for one in ALL_OFTEN) == pytest.approx(
-        sum(weight.values()) / 2
-    )
-    assert set(weights("accuracy", CORPUS, range(40)).values()) == {1.0}
 
 
 def test_the_held_out_comparison_is_by_the_runs_own_metric() -> None:

@@ -10,7 +10,6 @@ from tasks.darwin_genome import KINDS, Corpus, Example
 from tasks.darwin_metrics import (
     METRICS,
     Metric,
-    balanced,
     closeness,
     json_fields,
     macro_f1,
@@ -115,15 +114,6 @@ def test_macro_f1_is_the_mean_of_the_labels_own() -> None:
     assert macro_f1(pairs) == pytest.approx((2 / 3 + 2 / 3) / 2)
     with pytest.raises(ValueError, match="no example"):
         macro_f1([])
-
-
-def test_balanced_scores_make_every_label_count_alike() -> None:
-    labels = ["often"] * 8 + ["rare"] * 2
-    all_often = balanced([1.0] * 8 + [0.0] * 2, labels)
-    all_rare = balanced([0.0] * 8 + [1.0] * 2, labels)
-
-    assert sum(all_often) == pytest.approx(sum(all_rare))
-    assert max(all_often + all_rare) <= 1
 
 
 def test_opposite_meanings_are_worth_nothing_rather_than_less() -> None:

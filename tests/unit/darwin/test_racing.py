@@ -1,15 +1,10 @@
 from __future__ import annotations
 
-import random
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from master.darwin.racing import (
     Rules,
     Verdict,
-    contest,
     differences,
     displaced,
     is_beaten,
@@ -116,40 +111,6 @@ def test_the_leader_is_tested_on_the_blocks_that_others_have_answered_before_new
     assert retest(held, RULES) == ("a", 2)
     assert retest({"a": answered(GOOD, 0, 1, 2, 3)}, RULES) is None
     assert retest({}, RULES) is None
-
-
-def test_a_contest_asks_for_missing_blocks_and_ends_when_the_rest_are_beaten() -> None:
-    entrants = {"a": answered(GOOD, 0, 1), "b": answered(GOOD, 0), "c": answered(BAD, 0)}
-
-    state = contest(entrants, RULES)
-    assert state.alive == ("a", "b")
-    assert state.wanted == (("b", 1),)
-
-    entrants["b"] = {**entrants["b"], 1: BAD}
-    assert contest(entrants, RULES).alive == ("a",)
-    assert contest(entrants, RULES).wanted == ()
-
-
-@given(st.integers(0, 10_000), st.integers(1, 4), st.integers(2, 8))
-def test_a_contest_always_ends_and_leaves_somebody(seed: int, places: int, blocks: int) -> None:
-    rng = random.Random(seed)
-    rules = Rules(blocks=blocks, places=places)
-    held: dict[str, dict[int, tuple[float, ...]]] = {str(name): {} for name in range(6)}
-    asked: set[tuple[str, int]] = set()
-    while (state := contest(held, rules)).wanted:
-        for name, block in state.wanted:
-            assert (name, block) not in asked
-            asked.add((name, block))
-            held[name][block] = tuple(rng.random() for _ in range(4))
-
-    assert len(state.alive) >= min(places, 6)
-
-
-def test_circles_of_wins_on_different_blocks_let_nobody_vanish() -> None:
-    win, loss = (1.0,) * 4, (0.0,) * 4
-    entrants = {"a": {0: win, 1: loss}, "b": {0: loss, 2: win}, "c": {1: win, 2: loss}}
-
-    assert contest(entrants, Rules(blocks=3)).alive != ()
 
 
 @pytest.mark.parametrize(
