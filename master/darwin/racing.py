@@ -27,6 +27,10 @@ from master.darwin.student import threshold
 Scores = Mapping[int, Sequence[float]]
 
 
+#: Sums of scores that differ by less are of equal scores, added up in another order.
+_EQUAL = 1e-9
+
+
 class Verdict(enum.StrEnum):
     GO_ON = "go_on"
     REJECT = "reject"
@@ -90,7 +94,7 @@ def is_beaten(differences: Sequence[float], alpha: float, left: float = 1.0) -> 
     """
     count = len(differences)
     total = math.fsum(differences)
-    if count < 2 or total >= 0:
+    if count < 2 or total >= -_EQUAL:
         return False
     average = total / count
     variance = math.fsum((one - average) ** 2 for one in differences) / (count - 1)
@@ -116,7 +120,7 @@ def judge(challenger: Scores, incumbents: Sequence[Scores], rules: Rules, start:
         return Decision(verdict=Verdict.REJECT, block=None, beaten_by=beaten_by)
     if block is not None:
         return Decision(verdict=Verdict.GO_ON, block=block, beaten_by=beaten_by)
-    ahead = sum(math.fsum(differences(challenger, one)) <= 0 for one in incumbents)
+    ahead = sum(math.fsum(differences(challenger, one)) <= _EQUAL for one in incumbents)
     verdict = Verdict.ACCEPT if ahead < rules.places else Verdict.REJECT
     return Decision(verdict=verdict, block=None, beaten_by=beaten_by)
 
@@ -145,13 +149,20 @@ def ranking(entrants: Mapping[str, Scores]) -> list[str]:
     Wins and not means alone: one genome's mean may be of easier blocks than another's.
     """
     names = sorted(entrants)
+    # Each score is added up once, not once for every pair: this runs at every tell.
+    totals = {name: {block: math.fsum(scores) for block, scores in entrants[name].items()} for name in names}
     wins = dict.fromkeys(names, 0.0)
     for at, one in enumerate(names):
         for other in names[at + 1 :]:
-            total = math.fsum(differences(entrants[one], entrants[other]))
-            wins[one] += (total > 0) + 0.5 * (total == 0)
-            wins[other] += (total < 0) + 0.5 * (total == 0)
+            lead = _lead(totals[one], totals[other])
+            wins[one] += (lead > _EQUAL) + 0.5 * (abs(lead) <= _EQUAL)
+            wins[other] += (lead < -_EQUAL) + 0.5 * (abs(lead) <= _EQUAL)
     return sorted(names, key=lambda name: (-wins[name], -mean(entrants[name]), name))
+
+
+def _lead(one: Mapping[int, float], other: Mapping[int, float]) -> float:
+    """By how much the first has scored more on shared blocks."""
+    return math.fsum(total - other[block] for block, total in one.items() if block in other)
 
 
 def retest(incumbents: Mapping[str, Scores], rules: Rules) -> tuple[str, int] | None:
