@@ -5,10 +5,15 @@ import random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from master.darwin.columns import Reading
 from master.darwin.dataset import parse
+from master.darwin.schema import infer_schema
 from master.darwin.split import blocks, divide
+from tasks.darwin_genome import KINDS, Kind
+from tasks.darwin_metrics import satisfies
 from tasks.errors import InvalidInput
 
 INVOICE = json.dumps(
@@ -209,3 +214,33 @@ def test_blocks_have_every_label_alike_and_no_example_twice() -> None:
     everything = [at for block in made for at in block]
     assert len(everything) == len(set(everything)) == len(ids) // 16 * 16
     assert blocks(corpus, ids, 16, seed=0) == made != blocks(corpus, ids, 16, seed=1)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+_LINES = st.fixed_dictionaries({"input": _JSON, "expected": _JSON}, optional={"split": _JSON})
+
+
+@given(st.binary(max_size=200), st.sampled_from(KINDS), st.sampled_from(("d.csv", "d.jsonl")))
+def test_whatever_bytes_come_are_read_or_refused_in_words(data: bytes, kind: Kind, name: str) -> None:
+    with pytest.raises(InvalidInput, match=r"^d\."):
+        parse(data, name, Reading(kind=kind))
+
+
+@given(st.lists(_LINES, min_size=1, max_size=4), st.sampled_from(KINDS))
+def test_whatever_json_comes_is_read_or_refused_in_words(lines: list[dict[str, Any]], kind: Kind) -> None:
+    with pytest.raises(InvalidInput, match=r"^d\.jsonl"):
+        parse(jsonl(lines), "d.jsonl", Reading(kind=kind))
+
+
+_OBJECTS = st.dictionaries(st.sampled_from("abc"), _JSON, min_size=1)
+
+
+@given(st.lists(_OBJECTS, min_size=1, max_size=4))
+def test_any_objects_satisfy_the_schema_that_is_made_of_them(objects: list[dict[str, Any]]) -> None:
+    schema = infer_schema(objects, "d.jsonl")
+
+    assert all(satisfies(schema, one) for one in objects)
