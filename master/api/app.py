@@ -16,6 +16,7 @@ from starlette.types import Scope as Scope_
 
 from master.api.auth import Gatekeeper
 from master.api.clients import build_router as client_router
+from master.api.darwin_routes import darwin_router
 from master.api.errors import show_error, show_invalid
 from master.api.fleet_routes import fleet_router
 from master.api.joining import joining_routes
@@ -117,6 +118,7 @@ def create_api(settings: Settings) -> FastAPI:
     api.router.routes.extend(joining_routes(services, gatekeeper))
     api.include_router(owner_router(services, gatekeeper))
     api.include_router(fleet_router(services, gatekeeper))
+    api.include_router(darwin_router(services, gatekeeper))
     api.router.routes.append(metrics_route(services, gatekeeper))
     api.include_router(artifact_router(services, gatekeeper))
     api.include_router(client_router(services.read, services.write, gatekeeper.require(Scope.OWNER)))

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from master.darwin.engines.breed import Breeding
+from master.darwin.engines.choose import make_engine
 from master.darwin.engines.code import CodeVariation
 from master.darwin.engines.objectives import Objectives
 from master.darwin.engines.protocol import Engine, Variation
-from master.darwin.engines.steady import Rules, SteadyState
+from master.darwin.engines.steady import Rules
 from master.darwin.engines.vector import VectorVariation
 from master.darwin.environment import Environment, read_environment
 from master.darwin.judges.environment import EnvironmentJudge, environment_needs
-from master.darwin.params import EngineName, EnvironmentParams
+from master.darwin.params import EnvironmentParams
 from master.darwin.running import Evolved, Setup, evolve
 from master.flows import FlowContext, flow
 from tasks import darwin_environment
@@ -92,11 +93,7 @@ def _engine(
         objectives=Objectives.GIVEN if len(environment.goals) > 1 else params.objectives,
         breeding=Breeding(),
     )
-    if params.engine is not EngineName.STEADY:
-        raise InvalidInput(f"engine {params.engine} is not there yet")
-    if snapshot is None:
-        return SteadyState(variation, rules)
-    return SteadyState.restore(variation, rules, snapshot)
+    return make_engine(params.engine, variation, rules, snapshot)
 
 
 def _publish(

@@ -80,6 +80,10 @@ class SteadyState(Generic[G]):
         self._waiting: list[tuple[int, int]] = []
         #: Ask number -> the candidate that a model is asked to rewrite.
         self._wishes: dict[int, int] = {}
+        #: Candidates and wishes so far: there are never more wishes, so that those that come to nothing,
+        #: and cost no evaluation, come to an end.
+        self._born = 0
+        self._wished = 0
         #: First genomes that are kept to compare the best with.
         self._first: list[int] = []
         self._race = racing.Rules(blocks=len(rules.blocks), places=rules.places, alpha=rules.alpha)
@@ -106,6 +110,7 @@ class SteadyState(Generic[G]):
     def _enter(self, number: int, born: Candidate[G]) -> Ask[G]:
         """The first trial of a new candidate. Each begins with another block, in turn."""
         self._book.admit(born)
+        self._born += 1
         block = born.number % len(self._rules.blocks)
         return self._book.trial(number, born.number, self._rules.blocks[block])
 
@@ -124,9 +129,7 @@ class SteadyState(Generic[G]):
         )
 
     def _child(self, number: int, rng: random.Random) -> Candidate[G]:
-        born = self._population
-        held = set(born)
-        unborn = [at for at in dict.fromkeys(at for at, _ in self._book.pending.values()) if at not in held]
+        born, unborn = self._breeders()
         if not born and not unborn:
             genome = self._variation.newcomer(rng)
             digest = self._variation.digest(genome)
@@ -139,15 +142,22 @@ class SteadyState(Generic[G]):
 
         return child(number, choose, self._book.knows, self._variation, self._rules.breeding, rng)
 
+    def _breeders(self) -> tuple[list[int], list[int]]:
+        """Who holds a place, best first; and who is still under evaluation."""
+        held = set(self._population)
+        asked = dict.fromkeys(at for at, _ in self._book.pending.values())
+        return self._population, [at for at in asked if at not in held]
+
     def _to_reflect_on(self, rng: random.Random) -> Entry[G] | None:
         """One of the population that has made mistakes, if it is a model's turn to write."""
-        if not self._population or rng.random() >= self._rules.reflect:
+        if not self._population or rng.random() >= self._rules.reflect or self._wished >= self._born:
             return None
         parent = self._book.entries[tournament(self._population, 2, rng)]
         return parent if parent.feedback else None
 
     def _wish(self, number: int, parent: Entry[G]) -> Wish:
         self._wishes[number] = parent.number
+        self._wished += 1
         return Wish(
             number=number,
             kind="reflect",
@@ -327,6 +337,8 @@ class SteadyState(Generic[G]):
             "population": list(self._population),
             "waiting": [list(one) for one in self._waiting],
             "wishes": [list(one) for one in self._wishes.items()],
+            "born": self._born,
+            "wished": self._wished,
             "first": list(self._first),
         }
 
@@ -334,13 +346,17 @@ class SteadyState(Generic[G]):
     def restore(cls, variation: Variation[G], rules: Rules, data: Mapping[str, Any]) -> SteadyState[G]:
         """The engine that made this snapshot, under the same rules (or a larger budget)."""
         made = cls(variation, rules)
-        made._book.restore(data)
-        made._given = data["given"]
-        made._population = list(data["population"])
-        made._waiting = [(candidate, block) for candidate, block in data["waiting"]]
-        made._wishes = dict(data["wishes"])
-        made._first = list(data["first"])
+        made._take_up(data)
         return made
+
+    def _take_up(self, data: Mapping[str, Any]) -> None:
+        self._book.restore(data)
+        self._given = data["given"]
+        self._population = list(data["population"])
+        self._waiting = [(candidate, block) for candidate, block in data["waiting"]]
+        self._wishes = dict(data["wishes"])
+        self._born, self._wished = data["born"], data["wished"]
+        self._first = list(data["first"])
 
 
 def _seed_order(entry: Entry[Any]) -> tuple[float, int]:

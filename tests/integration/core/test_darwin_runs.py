@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from sqlalchemy import select, text
@@ -17,6 +18,7 @@ from master.darwin.engines.steady import Rules, SteadyState
 from master.darwin.engines.vector import Space, VectorVariation
 from master.darwin.records import load_log, stop_evolution
 from master.darwin.tables import trials
+from master.darwin.view import draw_evolution, show_evolution
 from master.flows.carried import load_carried
 from master.flows.runs import retry_run
 from master.settings import Settings, load_settings
@@ -286,3 +288,26 @@ def test_a_run_in_which_nothing_can_be_evaluated_fails_and_is_taken_up_again(
     assert (row.state, row.error) == ("done", "")
     assert sorted(told_numbers(database, run_id)) == list(range(60))
     played_back(database, run_id)
+
+def test_an_evolution_is_shown_while_it_runs_and_drawn_for_its_page(
+    database: Database, settings: Settings
+) -> None:
+    rig = Rig(database, settings, count_ones, workers=2)
+    run_id = rig.start("darwin-environment", params_of(settings))
+    rig.run(run_id, until=lambda: len(told_numbers(database, run_id)) >= 30)
+
+    read_artifact = ArtifactFolder(settings.artifact_folder).read
+    with database.read() as connection:
+        shown = show_evolution(connection, run_id, read_artifact, now=rig.now)
+        pictures = draw_evolution(connection, shown)
+
+    assert (shown["told"], shown["total"]) == (30, 60)
+    assert shown["busy_pct"] > 90
+    assert 10 < shown["left_s"] < 20
+    assert shown["population"][0]["score"] == shown["points"][-1]["best"]
+    line = shown["lineage"]
+    assert line[-1]["id"] == shown["population"][0]["id"]
+    assert any(one["difference"].startswith("- [") for one in line if one["parents"])
+    tree = ElementTree.fromstring(pictures["fitness"])
+    assert sum(one.tag.endswith("circle") for one in tree.iter()) == 30
+    assert "style=" not in pictures["fitness"], "the page's policy allows no styles in elements"
