@@ -8,17 +8,19 @@ from typing import Any
 
 from master.darwin.engines.breed import Breeding
 from master.darwin.engines.choose import make_engine
+from master.darwin.engines.cma_es import CmaEs
 from master.darwin.engines.code import CodeVariation
 from master.darwin.engines.objectives import Objectives
-from master.darwin.engines.protocol import Engine, Variation
+from master.darwin.engines.protocol import Engine, Proposed, Variation, Wish
 from master.darwin.engines.steady import Rules
 from master.darwin.engines.vector import VectorVariation
 from master.darwin.environment import Environment, read_environment
 from master.darwin.judges.environment import EnvironmentJudge, environment_needs
-from master.darwin.params import EnvironmentParams
+from master.darwin.params import EngineName, EnvironmentParams
 from master.darwin.running import Evolved, Setup, evolve
-from master.flows import FlowContext, flow
-from tasks import darwin_environment
+from master.darwin.tally import Cost
+from master.flows import FlowContext, Handle, flow
+from tasks import darwin_environment, darwin_propose
 from tasks.errors import InvalidInput
 
 
@@ -68,6 +70,7 @@ def _setup(params: EnvironmentParams, environment: Environment) -> Setup[Any]:
     return Setup(
         variation=variation,
         judge=judge,
+        proposers={"cma": CmaProposer()},
         make_engine=functools.partial(_engine, params=params, variation=variation, environment=environment),
     )
 
@@ -93,7 +96,29 @@ def _engine(
         objectives=Objectives.GIVEN if len(environment.goals) > 1 else params.objectives,
         breeding=Breeding(),
     )
-    return make_engine(params.engine, variation, rules, snapshot)
+    if params.engine is not EngineName.CMA:
+        return make_engine(params.engine, variation, rules, snapshot)
+    if not isinstance(variation, VectorVariation) or variation.space.whole or variation.space.size < 2:
+        raise InvalidInput(
+            f"CMA-ES works on two real numbers or more: {params.filename} has other genomes; take steady"
+        )
+    if snapshot is None:
+        return CmaEs(variation, rules, params.sigma)
+    return CmaEs.restore(variation, rules, params.sigma, snapshot)
+
+
+class CmaProposer:
+    """``master.darwin.judging.Proposer``: the next generation comes from a worker, which has the library."""
+
+    def start(self, ctx: FlowContext, key: str, wish: Wish) -> Handle[Any]:
+        return ctx.start(key, darwin_propose.TASK, darwin_propose.Request.model_validate(wish.request))
+
+    def recall(self, ctx: FlowContext, key: str) -> Handle[Any]:
+        return ctx.recall(key, darwin_propose.TASK)
+
+    def read(self, handle: Handle[Any], wish: Wish) -> tuple[Proposed, Cost]:
+        result: darwin_propose.Result = handle.result()
+        return Proposed(genomes=result.vectors, note={"stopped": result.stopped}), Cost()
 
 
 def _publish(

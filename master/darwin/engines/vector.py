@@ -47,6 +47,11 @@ class VectorVariation:
     def __init__(self, space: Space) -> None:
         self._space = space
 
+    @property
+    def space(self) -> Space:
+        """Where the vectors lie."""
+        return self._space
+
     def seeds(self, count: int, seed: int) -> list[Vector]:
         rng = random.Random(f"{seed}:vector")
         return [self.newcomer(rng) for _ in range(count)]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from master.darwin.engines import pareto
 from master.darwin.engines.choose import make_engine
+from master.darwin.engines.cma_es import CmaEs
 from master.darwin.engines.code import CodeVariation
 from master.darwin.engines.objectives import Objectives
 from master.darwin.engines.protocol import Engine, Evaluation, Failed, Outcome, Proposed, Trial, Wish
@@ -269,3 +270,49 @@ def test_a_difference_of_programs_shows_the_lines() -> None:
         "-y = 2",
         "+y = 3",
     ]
+
+
+def _cma_proposal(wish: Wish) -> Proposed:
+    """Stands in for the library: vectors that depend on everything that was told."""
+    chance = random.Random(json.dumps(wish.request))
+    return Proposed(genomes=tuple([chance.uniform(-5, 5) for _ in range(3)] for _ in range(6)))
+
+
+def _drive_cma(engine: CmaEs, chance: random.Random, fails: float = 0.0) -> list[tuple[int, int, Outcome]]:
+    log: list[tuple[int, int, Outcome]] = []
+    waiting: list[tuple[Any, int]] = []
+    while True:
+        while (ask := engine.ask()) is not None:
+            waiting.append((ask, len(log)))
+        if not waiting:
+            return log
+        ask, after = waiting.pop(chance.randrange(len(waiting)))
+        outcome: Outcome = Failed(error="no")
+        if isinstance(ask, Wish):
+            outcome = _cma_proposal(ask)
+        elif chance.random() >= fails:
+            outcome = Evaluation(scores=(-sum(one * one for one in ask.candidate.genome),))
+        engine.tell(ask.number, outcome)
+        log.append((ask.number, after, outcome))
+
+
+def test_cma_plays_back_goes_on_from_a_snapshot_and_keeps_to_its_budget() -> None:
+    engine = CmaEs(REALS, rules(budget=50), 0.3)
+    log = _drive_cma(engine, random.Random(1))
+    again = CmaEs(REALS, rules(budget=50), 0.3)
+    replay(again, log)
+
+    assert engine.spent == 50
+    assert again.snapshot() == engine.snapshot()
+    taken_up = CmaEs.restore(REALS, rules(budget=90), 0.3, json.loads(json.dumps(engine.snapshot())))
+    _drive_cma(taken_up, random.Random(2))
+    assert taken_up.spent == 90
+
+
+def test_a_vector_that_failed_ranks_last_and_is_not_scored() -> None:
+    engine = CmaEs(REALS, rules(budget=60), 0.3)
+    _drive_cma(engine, random.Random(3), fails=0.3)
+
+    assert engine.failures
+    assert not {one.candidate.number for one in engine.best()} & set(engine.failures)
+    assert engine.spent == 60
