@@ -15,7 +15,7 @@ from master.darwin.chart import fitness_chart
 from master.darwin.engines.breed import Breeding
 from master.darwin.engines.choose import make_engine
 from master.darwin.engines.protocol import Engine, Standing
-from master.darwin.engines.steady import Rules
+from master.darwin.engines.rules import Rules
 from master.darwin.genome import space_of
 from master.darwin.judges.examples import Critic, ExamplesJudge
 from master.darwin.params import ExamplesParams

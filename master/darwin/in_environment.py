@@ -12,7 +12,7 @@ from master.darwin.engines.cma_es import CmaEs
 from master.darwin.engines.code import CodeVariation
 from master.darwin.engines.objectives import Objectives
 from master.darwin.engines.protocol import Engine, Proposed, Variation, Wish
-from master.darwin.engines.steady import Rules
+from master.darwin.engines.rules import Rules
 from master.darwin.engines.vector import VectorVariation
 from master.darwin.environment import Environment, read_environment
 from master.darwin.judges.environment import EnvironmentJudge, environment_needs

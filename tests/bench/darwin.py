@@ -30,7 +30,7 @@ from master.darwin.engines.choose import make_engine
 from master.darwin.engines.pareto import hypervolume2
 from master.darwin.engines.protocol import Engine, Evaluation, Trial
 from master.darwin.engines.replay import replay
-from master.darwin.engines.steady import Rules
+from master.darwin.engines.rules import Rules
 from master.darwin.engines.vector import Space, VectorVariation
 from master.darwin.records import load_log
 from master.darwin.tables import candidates

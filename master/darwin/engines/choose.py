@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from master.darwin.engines.generational import Generational
 from master.darwin.engines.protocol import Engine, Variation
-from master.darwin.engines.steady import Rules, SteadyState
+from master.darwin.engines.rules import Rules
+from master.darwin.engines.steady import SteadyState
 from tasks.errors import InvalidInput
 
 G = TypeVar("G")

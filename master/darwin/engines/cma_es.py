@@ -22,7 +22,7 @@ from master.darwin.engines.protocol import (
     Trial,
     Wish,
 )
-from master.darwin.engines.steady import Rules
+from master.darwin.engines.rules import Rules
 from master.darwin.engines.vector import Vector, VectorVariation
 
 #: The best of all that are shown.

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from master.darwin.engines.protocol import Ask, Variation
-from master.darwin.engines.steady import Rules, SteadyState
+from master.darwin.engines.rules import Rules
+from master.darwin.engines.steady import SteadyState
 
 G = TypeVar("G")
 

@@ -10,72 +10,43 @@ and again. With one block, or with several objectives, it takes the place of the
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from master.darwin import racing
 from master.darwin.chance import source
 from master.darwin.engines import pareto
 from master.darwin.engines.book import Book, Entry
-from master.darwin.engines.breed import Breeding, child, tournament
+from master.darwin.engines.breed import child, tournament
 from master.darwin.engines.objectives import Objectives, point
+from master.darwin.engines.population import Population
 from master.darwin.engines.protocol import (
     Ask,
     Candidate,
     Evaluation,
-    Examples,
     Failed,
     Outcome,
     Proposed,
-    Standing,
-    Trial,
     Variation,
     Wish,
 )
+from master.darwin.engines.rules import Rules
 from tasks.errors import InvalidInput
 
 G = TypeVar("G")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Rules:
-    seed: int
-    #: Trials, at most.
-    budget: int
-    #: First genomes; and those that hold a place, where there is one block.
-    population: int = 10
-    #: Shared blocks of examples; every example in one of them.
-    blocks: tuple[Examples, ...] = ((0,),)
-    objectives: Objectives = Objectives.SCORE
-    breeding: Breeding = dataclasses.field(default_factory=Breeding)
-    #: Chance that a parent is one that is still under evaluation.
-    unborn_parents: float = 0.1
-    #: Share of new genomes that a capable model is to write; 0: none.
-    reflect: float = 0.0
-    #: See ``racing.Rules``.
-    alpha: float = 0.2
-
-    @property
-    def places(self) -> int:
-        """How many may hold a place. Half of the population where they race for it: a child is let go when
-        all that hold one are better beyond chance, and the fewer they are, the sooner that shows."""
-        races = len(self.blocks) > 1 and self.objectives is Objectives.SCORE
-        return max(2, self.population // 2) if races else self.population
-
-
-class SteadyState(Generic[G]):
+class SteadyState(Population[G]):
     """See the module's text. ``master.darwin.engines.protocol.Engine``."""
 
     def __init__(self, variation: Variation[G], rules: Rules) -> None:
         self._variation = variation
         self._rules = rules
-        self._book: Book[G] = Book(variation, rules.budget)
+        self._book = Book(variation, rules.budget)
         self._seeds: Sequence[G] | None = None
         self._given = 0
-        #: Candidates that hold a place.
-        self._population: list[int] = []
+        self._population = []
         #: Candidates that are to answer these blocks next.
         self._waiting: list[tuple[int, int]] = []
         #: Ask number -> the candidate that a model is asked to rewrite.
@@ -84,8 +55,7 @@ class SteadyState(Generic[G]):
         #: and cost no evaluation, come to an end.
         self._born = 0
         self._wished = 0
-        #: First genomes that are kept to compare the best with.
-        self._first: list[int] = []
+        self._first = []
         self._race = racing.Rules(blocks=len(rules.blocks), places=rules.places, alpha=rules.alpha)
 
     # Asking.
@@ -282,46 +252,6 @@ class SteadyState(Generic[G]):
             if all(example in scores for example in block)
         }
 
-    # Looking.
-
-    def open_trial(self, number: int) -> Trial[G]:
-        return self._book.open_trial(number)
-
-    @property
-    def finished(self) -> bool:
-        return self._book.spent >= self._book.budget
-
-    @property
-    def spent(self) -> int:
-        """Trials asked so far."""
-        return self._book.spent
-
-    @property
-    def failures(self) -> Mapping[int, str]:
-        """The last candidates that failed, and why."""
-        return self._book.failed
-
-    @property
-    def successes(self) -> int:
-        """Trials that were answered."""
-        return self._book.successes
-
-    def best(self) -> list[Standing[G]]:
-        return [self._book.entries[at].standing for at in self._population]
-
-    def leader(self) -> tuple[int, float] | None:
-        if not self._population:
-            return None
-        entry = self._book.entries[self._population[0]]
-        return entry.number, entry.mean
-
-    def first(self) -> list[Standing[G]]:
-        """The seeds that answered anything, best first."""
-        answered = [
-            entry for at in self._first if (entry := self._book.entries.get(at)) is not None and entry.scores
-        ]
-        return [entry.standing for entry in sorted(answered, key=_seed_order)]
-
     def _wanted(self) -> set[int]:
         return {
             *self._population,
@@ -357,7 +287,3 @@ class SteadyState(Generic[G]):
         self._wishes = dict(data["wishes"])
         self._born, self._wished = data["born"], data["wished"]
         self._first = list(data["first"])
-
-
-def _seed_order(entry: Entry[Any]) -> tuple[float, int]:
-    return (-entry.mean, entry.number)

@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import select, text
 
 from master.darwin.engines.replay import replay
-from master.darwin.engines.steady import Rules, SteadyState
+from master.darwin.engines.rules import Rules
+from master.darwin.engines.steady import SteadyState
 from master.darwin.engines.vector import Space, VectorVariation
 from master.darwin.records import load_log, stop_evolution
 from master.darwin.tables import trials
@@ -288,6 +289,7 @@ def test_a_run_in_which_nothing_can_be_evaluated_fails_and_is_taken_up_again(
     assert (row.state, row.error) == ("done", "")
     assert sorted(told_numbers(database, run_id)) == list(range(60))
     played_back(database, run_id)
+
 
 def test_an_evolution_is_shown_while_it_runs_and_drawn_for_its_page(
     database: Database, settings: Settings

@@ -18,7 +18,7 @@ from master.darwin.engines.code import CodeVariation
 from master.darwin.engines.objectives import Objectives
 from master.darwin.engines.protocol import Engine, Evaluation, Failed, Outcome, Proposed, Trial, Wish
 from master.darwin.engines.replay import replay
-from master.darwin.engines.steady import Rules
+from master.darwin.engines.rules import Rules
 from master.darwin.engines.vector import Space, VectorVariation
 from tasks.errors import D8Error, InvalidInput
 
