@@ -10,11 +10,12 @@ CAPABILITIES: tuple[str, ...] = (
     "master.flows.rehearsal",
     "master.flows.python_code",
     "master.darwin.flow",
+    "master.darwin.in_environment",
     "master.niches.flow",
     "master.clients.flow",
 )
-#: Tables of doors and of the ledger: they are created with the rest, whether or not anybody uses them.
-_TABLES: tuple[str, ...] = ("master.ledger.tables", "master.telegram.tables")
+#: Tables of what no flow imports: they are created with the rest, whether or not anybody uses them.
+_TABLES: tuple[str, ...] = ("master.darwin.tables", "master.ledger.tables", "master.telegram.tables")
 
 
 def load_capabilities() -> None:

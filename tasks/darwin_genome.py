@@ -1,15 +1,15 @@
 """What evolves, and the examples it is judged on: the records that master and worker share.
 
-A genome here describes an agent that classifies a text. Its parts (*genes*) are small frozen
-records, so that an operator replaces one and leaves the others, and so that two genomes are the
-same exactly when their digests are.
+A genome here describes an agent that is given a text and answers with a label, an object, a text or
+a number. Its parts (*genes*) are small frozen records, so that an operator replaces one and leaves
+the others, and so that two genomes are the same exactly when their digests are.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -22,22 +22,57 @@ MAX_RETRIEVED = 6
 
 Split = Literal["pool", "selection", "held_out"]
 
+#: What is asked for: "classify" a label, "extract" a JSON object, "answer" a text, "score" a number.
+Kind = Literal["classify", "extract", "answer", "score"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+#: What stands before the question, in the order that a genome chooses.
+Segment = Literal["role", "instruction", "format", "examples"]
+SEGMENTS: tuple[Segment, ...] = get_args(Segment)
+
 
 class Example(Record):
-    """One labeled text. Its id is its position in the corpus."""
+    """One input with what is expected of it. Its id is its position in the corpus."""
 
-    input: str = Field(min_length=1, max_length=2000)
-    label: str = Field(min_length=1, max_length=60)
+    input: str = Field(min_length=1, max_length=4000)
+    #: The label; the object as compact JSON with sorted keys; the text; the number as written.
+    expected: str = Field(min_length=1, max_length=4000)
+    #: Other texts that are as right ("answer" only).
+    also: tuple[str, ...] = Field(default=(), max_length=16)
     #: "pool": may be shown as a demonstration; "selection": ranks genomes; "held_out": touched
     #: once, after selection has ended.
     split: Split
+
+    @property
+    def label(self) -> str:
+        """What is expected, where it is a label."""
+        return self.expected
 
 
 class Corpus(Record):
     """A data set as workers read it: an artifact, written once per run."""
 
-    labels: tuple[str, ...] = Field(min_length=2, max_length=64)
+    kind: Kind = "classify"
+    #: "classify" only: at least two, sorted.
+    labels: tuple[str, ...] = Field(default=(), max_length=64)
+    #: "extract" only: the JSON Schema that an answer must satisfy, as JSON.
+    json_schema: str = Field(default="", max_length=50_000)
+    #: "score" only: the least and the greatest number that is expected anywhere.
+    low: float = 0.0
+    high: float = 0.0
     examples: tuple[Example, ...]
+
+    @model_validator(mode="after")
+    def _says_what_its_kind_needs(self) -> Corpus:
+        if self.kind == "classify" and len(self.labels) < 2:
+            raise ValueError(f"labels are {self.labels} and classifying needs at least two")
+        if self.kind == "extract" and not self.json_schema:
+            raise ValueError("json_schema is empty: it says which fields an extracted object has")
+        if self.kind == "score" and not self.low < self.high:
+            raise ValueError(
+                f"low is {self.low} and high {self.high}: numbers that do not differ rank nothing"
+            )
+        return self
 
     def ids(self, split: Split) -> tuple[int, ...]:
         """Ids of the examples in this part, ascending."""
@@ -103,19 +138,42 @@ class Scoring(Record):
     temperature: float = Field(default=1.0, ge=0.05, le=10)
 
 
+class Sampling(Record):
+    """How a text is generated; labels are not generated but weighed."""
+
+    #: 0 means greedy.
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_new_tokens: int = Field(default=64, ge=1, le=2048)
+    #: Hold the text to the task's grammar (the object's schema, a number) while it is generated.
+    constrained: bool = True
+
+
 class Genome(Record):
-    """One candidate agent: ordered prompt segments, demonstrations and scoring."""
+    """One candidate agent: ordered prompt segments, demonstrations, scoring and sampling."""
 
     role: str = Field(default="", max_length=1000)
-    #: ``{labels}`` is replaced by the label words.
     instruction: str = Field(default="", max_length=2000)
+    #: What the answer must look like. Here and in the instruction ``{labels}``, ``{fields}``, ``{low}`` and
+    #: ``{high}`` are replaced.
+    format: str = Field(default="", max_length=1000)
+    #: In which order these stand before the question; demonstrations are the "examples".
+    order: tuple[Segment, ...] = SEGMENTS
     layout: Layout = Layout()
-    #: What the model reads and is scored on, one word or phrase per label, in the corpus's order.
-    label_words: tuple[str, ...] = Field(min_length=2, max_length=64)
+    #: "classify" only: what the model reads and is scored on, one word or phrase per label, in the
+    #: corpus's order.
+    label_words: tuple[str, ...] = Field(default=(), max_length=64)
     demonstrations: Demonstrations = Demonstrations()
     scoring: Scoring = Scoring()
+    sampling: Sampling = Sampling()
     #: Wrap the prompt in the model's own chat template instead of plain text.
     chat: bool = False
+
+    @model_validator(mode="after")
+    def _every_segment_has_one_place(self) -> Genome:
+        if sorted(self.order) != sorted(SEGMENTS):
+            raise ValueError(f"order {self.order} must name each of {', '.join(SEGMENTS)} once")
+        return self
 
     @model_validator(mode="after")
     def _label_words_tell_labels_apart(self) -> Genome:

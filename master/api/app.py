@@ -17,6 +17,7 @@ from starlette.types import Scope as Scope_
 from master.api.approval_routes import approval_router
 from master.api.auth import Gatekeeper
 from master.api.clients import build_router as client_router
+from master.api.darwin_routes import darwin_router
 from master.api.errors import show_error, show_invalid
 from master.api.fleet_routes import fleet_router
 from master.api.joining import joining_routes
@@ -124,6 +125,7 @@ def create_api(settings: Settings) -> FastAPI:
     api.include_router(approval_router(services, gatekeeper))
     api.include_router(fleet_router(services, gatekeeper))
     api.include_router(ledger_router(services, gatekeeper))
+    api.include_router(darwin_router(services, gatekeeper))
     api.router.routes.append(metrics_route(services, gatekeeper))
     api.include_router(artifact_router(services, gatekeeper))
     api.include_router(client_router(services.read, services.write, gatekeeper.require(Scope.OWNER)))

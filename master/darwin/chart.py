@@ -1,131 +1,128 @@
-"""The run as one picture: accuracy by generation on the left, the held-out comparison on the right. Pure."""
+"""Evolution as pictures that are read without scripts, in light and dark: SVG, made here. Pure.
+
+Colors are told apart by people who do not see red and green alike; the page's style sheet may give others
+by class (``evo-best`` and the like).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from master.darwin.report import Facts
-from master.darwin.selection import Evaluation
-from master.darwin.statistics import wilson
+from master.darwin.reading import Point
 
-_WIDTH, _HEIGHT = 900, 380
-_TOP, _BOTTOM = 64, 320
-_LEFT, _MIDDLE = 56, 560
-_BARS = (680, 800)
-#: Told apart by people who do not see red and green alike, and by dashes.
-_SERIES = (("best", "#0b6e4f", ""), ("mean", "#d98200", "6 4"), ("worst", "#8a8a8a", "2 4"))
-_INK = "#222222"
+_WIDTH, _HEIGHT = 900, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 860, 44, 250
+_BEST, _TRIAL = "#0b8f66", "#8a8f98"
+_STYLE = (
+    "<style>.evo-ink{fill:#222}.evo-paper{fill:#fff}.evo-line{stroke:#8884}"
+    "@media(prefers-color-scheme:dark){.evo-ink{fill:#ddd}.evo-paper{fill:#15181c}}</style>"
+)
+#: A picture with more dots than this says no more.
+_DOTS = 800
 
 
-def fitness_chart(facts: Facts) -> str:
-    """An SVG document; accuracy runs from 0 at the bottom to 1 at the top."""
-    generations = facts.history.generations
-    accuracies = [one.accuracies for one in generations]
-    values = {
-        "best": [max(one) for one in accuracies],
-        "mean": [sum(one) / len(one) for one in accuracies],
-        "worst": [min(one) for one in accuracies],
-    }
-    parts = [
-        *_frame(facts),
-        *_grid(len(generations)),
-        *(part for name, color, dash in _SERIES for part in _series(name, values[name], color, dash)),
-        *_bar(_BARS[0], "best seed", facts.held_out.seed, "#8a8a8a"),
-        *_bar(_BARS[1], "best genome", facts.held_out.best, "#0b6e4f"),
-        _majority_line(facts.majority),
-        "</svg>",
-    ]
+def fitness_chart(title: str, points: Sequence[Point], *, alone: bool = True) -> str:
+    """Score of every trial, and of the best, over evaluations. ``alone``: a file of its own, with its
+    style in it; else a part of a page."""
+    scored = [one for one in points if one.score is not None]
+    values = [one.score for one in scored if one.score is not None]
+    values += [one.best for one in points if one.best is not None]
+    low, high = _bounds(values)
+    last = max((one.told for one in points), default=0)
+    summary = (
+        f"{len(points)} evaluations; the best scores {points[-1].best:.4g}."
+        if points and points[-1].best is not None
+        else "Nothing was evaluated yet."
+    )
+    parts = [*_frame(title, summary, alone), *_grid(low, high, last)]
+    step = max(1, -(-len(scored) // _DOTS))
+    for one in scored[::step]:
+        x, y = _x(one.told, last), _y(one.score or 0.0, low, high)
+        parts.append(f'<circle class="evo-trial" cx="{x}" cy="{y}" r="2.5" fill="{_TRIAL}" opacity="0.6"/>')
+    line = _steps(points, low, high, last)
+    if line:
+        parts.append(f'<path class="evo-best" d="{line}" fill="none" stroke="{_BEST}" stroke-width="2.5"/>')
+    parts.append("</svg>")
     return "\n".join(parts) + "\n"
 
 
-def _y(accuracy: float) -> float:
-    return round(_BOTTOM - accuracy * (_BOTTOM - _TOP), 1)
+def front_chart(rows: Sequence[tuple[str, float, float]], labels: tuple[str, str]) -> str:
+    """Candidates (name, first, second score, both the more the better) with their front, for a page."""
+    firsts, seconds = [one for _, one, _ in rows], [one for _, _, one in rows]
+    low_x, high_x = _bounds(firsts)
+    low_y, high_y = _bounds(seconds)
+    parts = _frame("Pareto front", f"{len(rows)} candidates that none beats in everything.", False)
+    for name, first, second in sorted(rows, key=lambda row: row[1]):
+        x = round(_LEFT + (first - low_x) / (high_x - low_x) * (_RIGHT - _LEFT), 1)
+        y = _y(second, low_y, high_y)
+        parts.append(f'<circle class="evo-best" cx="{x}" cy="{y}" r="5" fill="{_BEST}"/>')
+        parts.append(_text(x + 8, y + 4, name, anchor="start"))
+    parts.append(_text((_LEFT + _RIGHT) / 2, _BOTTOM + 36, labels[0]))
+    parts.append(_text(_LEFT, _TOP - 10, labels[1], anchor="start"))
+    parts.append("</svg>")
+    return "\n".join(parts) + "\n"
 
 
-def _x(number: int, count: int) -> float:
-    return round(_LEFT + 20 + (_MIDDLE - _LEFT - 90) * number / max(1, count - 1), 1)
+def _bounds(values: Sequence[float]) -> tuple[float, float]:
+    if not values:
+        return 0.0, 1.0
+    low, high = min(values), max(values)
+    if low >= 0 and high <= 1 and high - low > 0.2:
+        return 0.0, 1.0
+    room = (high - low) * 0.08 or max(0.5, abs(high) * 0.1)
+    return low - room, high + room
 
 
-def _text(x: float, y: float, text: str, *, anchor: str = "middle", size: int = 13, color: str = _INK) -> str:
-    place = f'x="{x}" y="{y}" text-anchor="{anchor}" font-size="{size}" fill="{color}"'
-    return f"<text {place}>{escape(text)}</text>"
+def _y(value: float, low: float, high: float) -> float:
+    return round(_BOTTOM - (value - low) / (high - low) * (_BOTTOM - _TOP), 1)
 
 
-def _frame(facts: Facts) -> list[str]:
-    best, seed = facts.held_out.best, facts.held_out.seed
-    summary = f"Held-out examples: best seed {seed.accuracy:.0%} right, best genome {best.accuracy:.0%}."
-    # Another renderer's XML parser must accept it whatever the owner's file was called.
-    title = "".join(character for character in facts.name if character.isprintable())[:60]
-    return [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+def _x(told: int, last: int) -> float:
+    return round(_LEFT + told / max(1, last) * (_RIGHT - _LEFT), 1)
+
+
+def _steps(points: Sequence[Point], low: float, high: float, last: int) -> str:
+    """The best's line: level until there is a better one."""
+    path = ""
+    before: float | None = None
+    for one in points:
+        if one.best is None or one.best == before:
+            continue
+        x, y = _x(one.told, last), _y(one.best, low, high)
+        path += f"M{x} {y}" if before is None else f"H{x}V{y}"
+        before = one.best
+    return f"{path}H{_x(last, last)}" if path else ""
+
+
+def _text(x: float, y: float, text: str, *, anchor: str = "middle", size: int = 12) -> str:
+    return f'<text class="evo-ink" x="{x}" y="{y}" text-anchor="{anchor}" font-size="{size}">{escape(text)}</text>'
+
+
+def _frame(title: str, summary: str, alone: bool) -> list[str]:
+    shown = "".join(character for character in title if character.isprintable())[:60]
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="evo" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         'font-family="system-ui, sans-serif" role="img">',
-        f"<title>{escape(f'Evolution of {title}')}</title>",
+        f"<title>{escape(shown)}</title>",
         f"<desc>{escape(summary)}</desc>",
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>',
-        _text(_LEFT, 30, f"Evolution of {title}", anchor="start", size=17),
-        _text(_LEFT, 50, "accuracy on selection examples", anchor="start", size=12),
-        _text(
-            _BARS[0] - 50,
-            50,
-            f"{len(best.outcomes)} held-out examples, 95% interval",
-            anchor="start",
-            size=12,
-        ),
     ]
+    if alone:
+        parts += [_STYLE, f'<rect class="evo-paper" width="{_WIDTH}" height="{_HEIGHT}"/>']
+        parts.append(_text(_LEFT, 24, shown, anchor="start", size=16))
+    return parts
 
 
-def _grid(count: int) -> list[str]:
+def _grid(low: float, high: float, last: int) -> list[str]:
     lines = []
-    for percent in (0, 25, 50, 75, 100):
-        y = _y(percent / 100)
-        for left, right in ((_LEFT, _MIDDLE - 40), (_BARS[0] - 50, _BARS[1] + 60)):
-            lines.append(f'<line x1="{left}" x2="{right}" y1="{y}" y2="{y}" stroke="#dddddd"/>')
-        lines.append(_text(_LEFT - 8, y + 4, f"{percent}%", anchor="end", size=12))
-    # At most about a dozen numbers fit below the axis.
-    step = max(1, (count + 11) // 12)
-    lines.extend(_text(_x(at, count), _BOTTOM + 20, str(at), size=12) for at in range(0, count, step))
-    lines.append(_text((_LEFT + _MIDDLE - 40) / 2, _BOTTOM + 42, "generation (0: seeds)", size=12))
+    for quarter in range(5):
+        value = low + (high - low) * quarter / 4
+        y = _y(value, low, high)
+        lines.append(
+            f'<line class="evo-line" x1="{_LEFT}" x2="{_RIGHT}" y1="{y}" y2="{y}" stroke="#88888844"/>'
+        )
+        lines.append(_text(_LEFT - 8, y + 4, f"{value:.3g}", anchor="end"))
+    step = max(1, last // 8)
+    lines += [_text(_x(at, last), _BOTTOM + 18, str(at)) for at in range(0, last + 1, step)]
+    lines.append(_text((_LEFT + _RIGHT) / 2, _BOTTOM + 38, "evaluations"))
     return lines
-
-
-def _series(name: str, values: Sequence[float], color: str, dash: str) -> list[str]:
-    points = [(_x(at, len(values)), _y(value)) for at, value in enumerate(values)]
-    path = " ".join(f"{x},{y}" for x, y in points)
-    last_x, last_y = points[-1]
-    return [
-        f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2" '
-        f'stroke-dasharray="{dash}"/>',
-        *(f'<circle cx="{x}" cy="{y}" r="3.5" fill="{color}"/>' for x, y in points),
-        _text(last_x + 10, last_y + 4, f"{name} {values[-1]:.0%}", anchor="start", size=12, color=color),
-    ]
-
-
-def _bar(middle: float, name: str, evaluation: Evaluation, color: str) -> list[str]:
-    interval = wilson(evaluation.right, len(evaluation.outcomes))
-    top = _y(evaluation.accuracy)
-    low, high = _y(interval.low), _y(interval.high)
-    return [
-        f'<rect x="{middle - 32}" y="{top}" width="64" height="{round(_BOTTOM - top, 1)}" '
-        f'fill="{color}" opacity="0.75"/>',
-        f'<path d="M{middle} {low}V{high}M{middle - 8} {low}h16M{middle - 8} {high}h16" '
-        f'stroke="{_INK}" fill="none"/>',
-        _text(middle, high - 8, f"{evaluation.accuracy:.0%}", size=14),
-        _text(middle, _BOTTOM + 20, name, size=12),
-    ]
-
-
-def _majority_line(majority: float) -> str:
-    y = _y(majority)
-    line = (
-        f'<line x1="{_BARS[0] - 50}" x2="{_BARS[1] + 60}" y1="{y}" y2="{y}" '
-        'stroke="#b00020" stroke-dasharray="4 4"/>'
-    )
-    return line + _text(
-        _BARS[1] + 60,
-        _BOTTOM + 42,
-        "dashed: always the most common label",
-        anchor="end",
-        size=12,
-        color="#b00020",
-    )

@@ -1,4 +1,4 @@
-"""A labeled data set, from bytes to checked rows: JSONL, one object a line, or CSV with a header.
+"""A data set, from bytes to checked rows: JSONL, one object a line, or CSV with a header.
 
 Pure. Every refusal names the file, the line, what is wrong there and what to do about it.
 """
@@ -9,28 +9,38 @@ import csv
 import dataclasses
 import io
 import json
+import math
 from collections.abc import Iterator
 
+from master.darwin.columns import Columns, Reading, find_columns, find_split
+from master.darwin.expected import read_expected, read_text
+from master.darwin.schema import check_schema, infer_schema
+from tasks.darwin_genome import Kind
 from tasks.errors import InvalidInput
 
 MAX_BYTES = 20 * 2**20
 MAX_EXAMPLES = 20_000
 MIN_EXAMPLES = 30
 MAX_LABELS = 32
-MAX_INPUT_CHARACTERS = 2000
-MAX_LABEL_CHARACTERS = 60
+MAX_INPUT_CHARACTERS = 4000
 
-#: What an owner may write in ``split``, and what it means here. "train" is divided further.
+#: What an owner may write in the split column, and what it means here. "train" is divided further.
 SPLITS = {
     "train": "train",
+    "training": "train",
     "dev": "selection",
+    "val": "selection",
+    "valid": "selection",
     "validation": "selection",
     "selection": "selection",
     "test": "held_out",
     "held_out": "held_out",
+    "held-out": "held_out",
 }
 
 _SHAPE = '{"input": "Are you open on Sunday?", "expected": "hours"}'
+
+_Record = tuple[int, dict[str, object]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,7 +49,9 @@ class Row:
 
     line: int
     input: str
-    label: str
+    #: As ``tasks.darwin_genome.Example`` has it.
+    expected: str
+    also: tuple[str, ...] = ()
     #: "train", "selection", "held_out", or "" where the file leaves the division to us.
     split: str
 
@@ -49,27 +61,50 @@ class Table:
     """A whole data set, accepted."""
 
     name: str
+    kind: Kind
     rows: tuple[Row, ...]
-    #: Sorted, so that the order of lines does not matter.
+    #: Sorted, so that the order of lines does not matter; none for other kinds than "classify".
     labels: tuple[str, ...]
-    #: Lines left out because an earlier one has the same input and label.
+    #: "extract" only.
+    json_schema: str
+    #: "score" only: least and greatest expected number.
+    low: float
+    high: float
+    #: Lines left out because an earlier one has the same input and expects the same.
     repeated: int
 
 
-def parse(data: bytes, name: str) -> Table:
+def parse(data: bytes, name: str, reading: Reading | None = None) -> Table:
     """The data set in ``data``; ``name`` says whether it is CSV and appears in errors."""
+    reading = reading or Reading()
     if len(data) > MAX_BYTES:
         raise InvalidInput(
             f"{name} has {len(data) / 2**20:.1f} MiB and a data set may have {MAX_BYTES // 2**20}: "
             "a few thousand examples are plenty for an evolution, so take a sample"
         )
-    text = _decode(data, name)
-    records = _csv_records(text, name) if name.lower().endswith(".csv") else _jsonl_records(text, name)
-    rows = [_row(record, line, name) for line, record in records]
+    if reading.json_schema:
+        reading = dataclasses.replace(reading, json_schema=check_schema(reading.json_schema, "the schema"))
+    rows = _rows(_decode(data, name), name, reading)
     kept = _without_repeats(rows, name)
-    labels = tuple(sorted({row.label for row in kept}))
-    _check_whole(kept, labels, name)
-    return Table(name=name, rows=tuple(kept), labels=labels, repeated=len(rows) - len(kept))
+    _check_whole(kept, name)
+    table = Table(
+        name=name,
+        kind=reading.kind,
+        rows=tuple(kept),
+        labels=tuple(sorted({row.expected for row in kept})) if reading.kind == "classify" else (),
+        json_schema=_schema(kept, name, reading),
+        low=min(float(row.expected) for row in kept) if reading.kind == "score" else 0.0,
+        high=max(float(row.expected) for row in kept) if reading.kind == "score" else 0.0,
+        repeated=len(rows) - len(kept),
+    )
+    _check_kind(table)
+    return table
+
+
+def _schema(rows: list[Row], name: str, reading: Reading) -> str:
+    if reading.kind != "extract" or reading.json_schema:
+        return reading.json_schema if reading.kind == "extract" else ""
+    return infer_schema([json.loads(row.expected) for row in rows], name)
 
 
 def _decode(data: bytes, name: str) -> str:
@@ -85,7 +120,21 @@ def _decode(data: bytes, name: str) -> str:
         ) from None
 
 
-def _jsonl_records(text: str, name: str) -> Iterator[tuple[int, dict[str, object]]]:
+def _rows(text: str, name: str, reading: Reading) -> list[Row]:
+    is_csv = name.lower().endswith((".csv", ".tsv"))
+    columns: Columns | None = None
+    rows: list[Row] = []
+    for line, record in _csv_records(text, name) if is_csv else _jsonl_records(text, name):
+        if columns is None:
+            # A CSV file's columns are in its header; of JSONL the first line speaks for all.
+            columns = find_columns(list(record), reading, f"{name}:{1 if is_csv else line}")
+        rows.append(_row(record, columns, reading, f"{name}:{line}", line))
+    if not rows:
+        raise InvalidInput(f"{name} has a header and no examples: write one example a line below it")
+    return rows
+
+
+def _jsonl_records(text: str, name: str) -> Iterator[_Record]:
     # Only "\n" ends a line in JSONL; str.splitlines would also break at U+2028 inside a string.
     for line, content in enumerate(text.split("\n"), start=1):
         if not content.strip():
@@ -105,16 +154,12 @@ def _jsonl_records(text: str, name: str) -> Iterator[tuple[int, dict[str, object
         yield line, record
 
 
-def _csv_records(text: str, name: str) -> Iterator[tuple[int, dict[str, object]]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+def _csv_records(text: str, name: str) -> Iterator[_Record]:
+    header = text.partition("\n")[0]
+    # Spreadsheets of countries with a decimal comma part columns with semicolons.
+    separator = max(",;\t", key=lambda one: (header.count(one), one == ","))
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     try:
-        columns = reader.fieldnames or []
-        if missing := [column for column in ("input", "expected") if column not in columns]:
-            raise InvalidInput(
-                f"{name}:1: the header {','.join(columns)[:200]!r} has no column {' and no '.join(missing)}: "
-                "name the columns input and expected (and split, if you divide the examples yourself), "
-                "with commas between them"
-            )
         for record in reader:
             if None in record:
                 raise InvalidInput(
@@ -129,41 +174,26 @@ def _csv_records(text: str, name: str) -> Iterator[tuple[int, dict[str, object]]
         ) from None
 
 
-def _row(record: dict[str, object], line: int, name: str) -> Row:
-    split = record.get("split")
-    if split in (None, ""):
-        split = ""
-    elif not isinstance(split, str) or split not in SPLITS:
+def _row(record: dict[str, object], columns: Columns, reading: Reading, place: str, line: int) -> Row:
+    for field in (columns.input, *columns.expected):
+        if field not in record or (record[field] is None and len(columns.expected) == 1):
+            raise InvalidInput(f"{place}: no field {field!r}: each example needs both, like {_SHAPE}")
+    # In JSONL a later line may be the first to have one.
+    split = record.get(columns.split or find_split(list(record))) or ""
+    if split and str(split).strip().lower() not in SPLITS:
         raise InvalidInput(
-            f"{name}:{line}: split is {str(split)[:60]!r}: use {', '.join(SPLITS)}, or leave "
-            "split out everywhere"
+            f"{place}: split is {str(split)[:60]!r}: use {', '.join(SPLITS)}, or leave split out everywhere"
         )
+    single = len(columns.expected) == 1
+    value = record[columns.expected[0]] if single else {one: record[one] for one in columns.expected}
+    expected, also = read_expected(value, "+".join(columns.expected), reading, place)
     return Row(
         line=line,
-        input=_text(record, "input", line, name, MAX_INPUT_CHARACTERS),
-        label=_text(record, "expected", line, name, MAX_LABEL_CHARACTERS),
-        split=SPLITS.get(split, ""),
+        input=read_text(record[columns.input], columns.input, place, MAX_INPUT_CHARACTERS),
+        expected=expected,
+        also=also,
+        split=SPLITS.get(str(split).strip().lower(), ""),
     )
-
-
-def _text(record: dict[str, object], field: str, line: int, name: str, most: int) -> str:
-    place = f"{name}:{line}: "
-    if field not in record:
-        raise InvalidInput(f"{place}no field {field!r}: each example needs both, like {_SHAPE}")
-    value = record[field]
-    if not isinstance(value, str):
-        raise InvalidInput(f"{place}{field!r} is {json.dumps(value)[:60]}, not a text: put it in quotes")
-    value = value.strip()
-    if not value:
-        raise InvalidInput(f"{place}{field!r} is empty: fill it in or delete the line")
-    if len(value) > most:
-        raise InvalidInput(f"{place}{field!r} has {len(value)} characters and may have {most}: shorten it")
-    if any(ord(character) < 32 and character not in "\t\n\r" for character in value):
-        raise InvalidInput(f"{place}{field!r} has control characters: delete them")
-    # A lone surrogate is legal JSON ("\ud800") and yet no text that can be written anywhere.
-    if any(0xD800 <= ord(character) <= 0xDFFF for character in value):
-        raise InvalidInput(f"{place}{field!r} has half of a surrogate pair: write the character itself")
-    return value
 
 
 def _without_repeats(rows: list[Row], name: str) -> list[Row]:
@@ -172,15 +202,15 @@ def _without_repeats(rows: list[Row], name: str) -> list[Row]:
     for row in rows:
         key = " ".join(row.input.casefold().split())
         earlier = first.setdefault(key, row)
-        if earlier.label != row.label:
+        if earlier.expected != row.expected:
             raise InvalidInput(
-                f"{name}:{row.line}: the same input as line {earlier.line}, labeled {row.label!r} here and "
-                f"{earlier.label!r} there: keep the right one"
+                f"{name}:{row.line}: the same input as line {earlier.line}, which expects "
+                f"{earlier.expected[:60]!r}, and {row.expected[:60]!r} is expected here: keep the right one"
             )
     return list(first.values())
 
 
-def _check_whole(rows: list[Row], labels: tuple[str, ...], name: str) -> None:
+def _check_whole(rows: list[Row], name: str) -> None:
     if len(rows) > MAX_EXAMPLES:
         raise InvalidInput(f"{name} has {len(rows)} examples and may have {MAX_EXAMPLES}: take a sample")
     if len(rows) < MIN_EXAMPLES:
@@ -188,16 +218,6 @@ def _check_whole(rows: list[Row], labels: tuple[str, ...], name: str) -> None:
             f"{name} has {len(rows)} different examples and an evolution needs at least {MIN_EXAMPLES}, to "
             "show some, select on some and keep some back: add more"
         )
-    if len(labels) < 2:
-        raise InvalidInput(
-            f"{name} has the one label {labels[0]!r}: there is nothing to tell apart; add another"
-        )
-    if len(labels) > MAX_LABELS:
-        raise InvalidInput(
-            f"{name} has {len(labels)} different labels and may have {MAX_LABELS}: "
-            "'expected' must be a label from a small set, not free text"
-        )
-    _check_labels_repeat(rows, name)
     undivided = next((row for row in rows if not row.split), None)
     divided = next((row for row in rows if row.split), None)
     if undivided and divided:
@@ -207,13 +227,26 @@ def _check_whole(rows: list[Row], labels: tuple[str, ...], name: str) -> None:
         )
 
 
-def _check_labels_repeat(rows: list[Row], name: str) -> None:
+def _check_kind(table: Table) -> None:
+    if table.kind == "score" and math.isclose(table.low, table.high):
+        raise InvalidInput(f"{table.name} expects {table.low:g} everywhere: there is nothing to tell apart")
+    if table.kind != "classify":
+        return
+    if len(table.labels) < 2:
+        raise InvalidInput(
+            f"{table.name} has the one label {table.labels[0]!r}: there is nothing to tell apart; add another"
+        )
+    if len(table.labels) > MAX_LABELS:
+        raise InvalidInput(
+            f"{table.name} has {len(table.labels)} different labels and may have {MAX_LABELS}: what is expected "
+            "must be a label from a small set; for free text take the task answer, for numbers score"
+        )
     lines: dict[str, list[int]] = {}
-    for row in rows:
-        lines.setdefault(row.label, []).append(row.line)
+    for row in table.rows:
+        lines.setdefault(row.expected, []).append(row.line)
     for label, seen in lines.items():
         if len(seen) == 1:
             raise InvalidInput(
-                f"{name}:{seen[0]}: the label {label!r} occurs only here: correct its spelling or add more "
-                "examples of it"
+                f"{table.name}:{seen[0]}: the label {label!r} occurs only here: correct its spelling or add "
+                "more examples of it"
             )

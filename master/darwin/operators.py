@@ -1,105 +1,83 @@
-"""How a genome gives rise to another: one small pure function per gene, and crossover by segment.
+"""How a genome gives rise to another: small pure functions by gene, and crossover by segment.
 
 Each takes the genome, what the run allows and a random source of its own, and returns a valid
-genome. A mutation may return its input where there is nothing to change; the engine tries again.
+genome. A mutation may return its input where there is nothing to change; whoever mutates tries again.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+import re
 
 from master.darwin import bank
+from master.darwin.demonstrations import DEMONSTRATION_MUTATIONS, cross_demonstrations
 from master.darwin.genome import Space
-from tasks.darwin_genome import MAX_DEMONSTRATIONS, MAX_RETRIEVED, Demonstrations, Genome, Scoring
+from master.darwin.mutation import Mutation, other
+from tasks.darwin_genome import Genome, Kind, Scoring
 
-Mutation = Callable[[Genome, Space, random.Random], Genome]
-_T = TypeVar("_T")
-
-
-def _other(options: Sequence[_T], current: _T, rng: random.Random) -> _T:
-    """One of the options that is not the current one, if there is another."""
-    rest = [option for option in options if option != current]
-    return rng.choice(rest) if rest else current
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+_MOST_SENTENCES = 4
 
 
 def role(genome: Genome, space: Space, rng: random.Random) -> Genome:
-    return genome.model_copy(update={"role": _other(bank.ROLES, genome.role, rng)})
+    return genome.model_copy(update={"role": other(space.phrasings.roles, genome.role, rng)})
 
 
 def instruction(genome: Genome, space: Space, rng: random.Random) -> Genome:
-    return genome.model_copy(update={"instruction": _other(bank.INSTRUCTIONS, genome.instruction, rng)})
+    chosen = other(space.phrasings.instructions, genome.instruction, rng)
+    return genome.model_copy(update={"instruction": chosen})
+
+
+def instruction_add(genome: Genome, space: Space, rng: random.Random) -> Genome:
+    """One more sentence, of those that other prompts have."""
+    own = _sentences(genome.instruction)
+    known = [one for text in space.phrasings.instructions for one in _sentences(text) if one not in own]
+    if not known or len(own) >= _MOST_SENTENCES:
+        return genome
+    own.insert(rng.randint(0, len(own)), rng.choice(known))
+    return genome.model_copy(update={"instruction": " ".join(own)})
+
+
+def instruction_drop(genome: Genome, space: Space, rng: random.Random) -> Genome:
+    """One sentence less. What is deleted often did harm: Prasad et al. 2023, arXiv:2203.07281."""
+    own = _sentences(genome.instruction)
+    if len(own) < 2:
+        return genome
+    own.pop(rng.randrange(len(own)))
+    return genome.model_copy(update={"instruction": " ".join(own)})
+
+
+def _sentences(text: str) -> list[str]:
+    return [one for one in _SENTENCE.split(text) if one]
+
+
+def answer_format(genome: Genome, space: Space, rng: random.Random) -> Genome:
+    return genome.model_copy(update={"format": other(space.phrasings.formats, genome.format, rng)})
+
+
+def segment_order(genome: Genome, space: Space, rng: random.Random) -> Genome:
+    """Two segments change places."""
+    order = list(genome.order)
+    first, second = rng.sample(range(len(order)), 2)
+    order[first], order[second] = order[second], order[first]
+    return genome.model_copy(update={"order": tuple(order)})
 
 
 def layout(genome: Genome, space: Space, rng: random.Random) -> Genome:
-    return genome.model_copy(update={"layout": _other(bank.LAYOUTS, genome.layout, rng)})
+    return genome.model_copy(update={"layout": other(space.phrasings.layouts, genome.layout, rng)})
 
 
 def label_words(genome: Genome, space: Space, rng: random.Random) -> Genome:
     styles = bank.word_styles(space.labels)
-    return genome.model_copy(update={"label_words": _other(styles, genome.label_words, rng)})
+    return genome.model_copy(update={"label_words": other(styles, genome.label_words, rng)})
 
 
 def chat(genome: Genome, space: Space, rng: random.Random) -> Genome:
     return genome.model_copy(update={"chat": not genome.chat})
 
 
-def retrieve_count(genome: Genome, space: Space, rng: random.Random) -> Genome:
-    """One or two neighbors more or fewer."""
-    return _with_demonstrations(
-        genome, retrieved=genome.demonstrations.retrieved + rng.choice((-2, -1, 1, 2))
-    )
-
-
-def retrieve_order(genome: Genome, space: Space, rng: random.Random) -> Genome:
-    if not genome.demonstrations.retrieved:
-        return genome
-    return _with_demonstrations(
-        genome, order=_other(("nearest_last", "nearest_first"), genome.demonstrations.order, rng)
-    )
-
-
-def demonstration_add(genome: Genome, space: Space, rng: random.Random) -> Genome:
-    """One more fixed demonstration, of a label that has none yet if there is such a label."""
-    fixed = genome.demonstrations.fixed
-    shown = {label for at, label in space.pool if at in fixed}
-    unseen = [at for at, label in space.pool if at not in fixed and label not in shown]
-    options = unseen or [at for at in space.pool_ids if at not in fixed]
-    if not options:
-        return genome
-    return _with_demonstrations(genome, fixed=(*fixed, rng.choice(options)))
-
-
-def demonstration_drop(genome: Genome, space: Space, rng: random.Random) -> Genome:
-    fixed = list(genome.demonstrations.fixed)
-    if fixed:
-        fixed.pop(rng.randrange(len(fixed)))
-    return _with_demonstrations(genome, fixed=tuple(fixed))
-
-
-def demonstration_swap(genome: Genome, space: Space, rng: random.Random) -> Genome:
-    """One fixed demonstration makes way for another of the same label, or of any if it is alone."""
-    fixed = list(genome.demonstrations.fixed)
-    if not fixed:
-        return genome
-    place = rng.randrange(len(fixed))
-    labels = dict(space.pool)
-    free = [at for at in space.pool_ids if at not in fixed]
-    same = [at for at in free if labels[at] == labels.get(fixed[place])]
-    if same or free:
-        fixed[place] = rng.choice(same or free)
-    return _with_demonstrations(genome, fixed=tuple(fixed))
-
-
-def demonstration_order(genome: Genome, space: Space, rng: random.Random) -> Genome:
-    fixed = list(genome.demonstrations.fixed)
-    rng.shuffle(fixed)
-    return _with_demonstrations(genome, fixed=tuple(fixed))
-
-
 def calibration(genome: Genome, space: Space, rng: random.Random) -> Genome:
-    return _with_scoring(genome, calibration=_other((0.0, 0.5, 1.0), genome.scoring.calibration, rng))
+    return _with_scoring(genome, calibration=other((0.0, 0.5, 1.0), genome.scoring.calibration, rng))
 
 
 def normalization(genome: Genome, space: Space, rng: random.Random) -> Genome:
@@ -112,58 +90,76 @@ def temperature(genome: Genome, space: Space, rng: random.Random) -> Genome:
     return _with_scoring(genome, temperature=min(10.0, max(0.05, changed)))
 
 
-#: Every mutation with its weight. Demonstrations weigh most: choosing them alone beat rewording
-#: instructions in Wan et al. 2024, arXiv:2406.15708.
-MUTATIONS: dict[str, tuple[Mutation, int]] = {
+def sampling_temperature(genome: Genome, space: Space, rng: random.Random) -> Genome:
+    return _with_sampling(genome, temperature=other((0.0, 0.2, 0.5, 0.8), genome.sampling.temperature, rng))
+
+
+def sampling_top_p(genome: Genome, space: Space, rng: random.Random) -> Genome:
+    """Nothing where the likeliest token is taken anyway."""
+    if genome.sampling.temperature == 0:
+        return genome
+    return _with_sampling(genome, top_p=other((0.7, 0.9, 1.0), genome.sampling.top_p, rng))
+
+
+def constrained(genome: Genome, space: Space, rng: random.Random) -> Genome:
+    return _with_sampling(genome, constrained=not genome.sampling.constrained)
+
+
+#: Mutations that every kind of task has, with their weights. Demonstrations weigh most: choosing them
+#: alone beat rewording instructions in Wan et al. 2024, arXiv:2406.15708.
+_COMMON: dict[str, tuple[Mutation, int]] = {
     "role": (role, 1),
     "instruction": (instruction, 2),
+    "instruction_add": (instruction_add, 1),
+    "instruction_drop": (instruction_drop, 1),
+    "format": (answer_format, 1),
+    "segment_order": (segment_order, 1),
     "layout": (layout, 2),
-    "label_words": (label_words, 1),
     "chat": (chat, 1),
-    "retrieve_count": (retrieve_count, 5),
-    "retrieve_order": (retrieve_order, 1),
-    "demonstration_add": (demonstration_add, 2),
-    "demonstration_drop": (demonstration_drop, 1),
-    "demonstration_swap": (demonstration_swap, 2),
-    "demonstration_order": (demonstration_order, 1),
+    **DEMONSTRATION_MUTATIONS,
+}
+
+#: And those that only tasks have whose answer is weighed, or generated.
+_WEIGHED: dict[str, tuple[Mutation, int]] = {
+    "label_words": (label_words, 1),
     "calibration": (calibration, 2),
     "normalization": (normalization, 1),
-    "temperature": (temperature, 1),
+}
+_GENERATED: dict[str, tuple[Mutation, int]] = {
+    "sampling_temperature": (sampling_temperature, 1),
+    "sampling_top_p": (sampling_top_p, 1),
+}
+
+MUTATIONS: dict[Kind, dict[str, tuple[Mutation, int]]] = {
+    "classify": {**_COMMON, **_WEIGHED},
+    "extract": {**_COMMON, **_GENERATED, "constrained": (constrained, 1)},
+    "answer": {**_COMMON, **_GENERATED},
+    "score": {**_COMMON, **_GENERATED, "constrained": (constrained, 1)},
 }
 
 
 def mutate(genome: Genome, space: Space, rng: random.Random) -> tuple[Genome, str]:
     """The genome after one mutation drawn by weight, and that mutation's name."""
-    weights = [weight for _, weight in MUTATIONS.values()]
-    name = rng.choices(list(MUTATIONS), weights=weights)[0]
-    return MUTATIONS[name][0](genome, space, rng), name
+    mutations = MUTATIONS[space.kind]
+    name = rng.choices(list(mutations), weights=[weight for _, weight in mutations.values()])[0]
+    return mutations[name][0](genome, space, rng), name
 
 
 def crossover(first: Genome, second: Genome, rng: random.Random) -> Genome:
-    """Each segment whole from one parent or the other, by the toss of a coin."""
-    segments = ("role", "instruction", "layout", "label_words", "demonstrations", "scoring", "chat")
-    return first.model_copy(update={name: getattr(second, name) for name in segments if rng.random() < 0.5})
-
-
-def _with_demonstrations(
-    genome: Genome,
-    *,
-    fixed: tuple[int, ...] | None = None,
-    retrieved: int | None = None,
-    order: str | None = None,
-) -> Genome:
-    """The genome with these demonstrations changed, cut to what a prompt may carry."""
-    now = genome.demonstrations
-    if retrieved is None:
-        kept = (now.fixed if fixed is None else fixed)[:MAX_DEMONSTRATIONS]
-        count = min(now.retrieved, MAX_DEMONSTRATIONS - len(kept))
-    else:
-        count = min(MAX_RETRIEVED, max(0, retrieved))
-        kept = now.fixed[: MAX_DEMONSTRATIONS - count]
-    changed = Demonstrations.model_validate({"fixed": kept, "retrieved": count, "order": order or now.order})
-    return genome.model_copy(update={"demonstrations": changed})
+    """Each segment whole from one parent or the other, by the toss of a coin; the demonstrations, which
+    matter most, from one, from the other, or mixed."""
+    segments = (
+        "role", "instruction", "format", "order", "layout", "label_words", "scoring", "sampling", "chat",
+    )  # fmt: skip
+    taken = {name: getattr(second, name) for name in segments if rng.random() < 0.5}
+    shown = cross_demonstrations(first.demonstrations, second.demonstrations, rng)
+    return first.model_copy(update={**taken, "demonstrations": shown})
 
 
 def _with_scoring(genome: Genome, **changes: float | bool) -> Genome:
     scoring = Scoring.model_validate({**genome.scoring.model_dump(), **changes})
     return genome.model_copy(update={"scoring": scoring})
+
+
+def _with_sampling(genome: Genome, **changes: float | bool) -> Genome:
+    return genome.model_copy(update={"sampling": genome.sampling.model_copy(update=changes)})

@@ -1,20 +1,23 @@
-"""What a finished run says of itself: its JSON result, and the same as a page to read. Pure."""
+"""What a finished evolution says of itself: its JSON result, and the same as a page to read. Pure."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-from master.darwin.genome import Individual
-from master.darwin.history import Fleet, Generation, HeldOut, History
-from master.darwin.selection import Evaluation
-from master.darwin.statistics import Paired, compare, wilson
-from tasks.darwin_genome import Corpus, Index
+from master.darwin.chance import source
+from master.darwin.engines.protocol import Standing
+from master.darwin.heldout import Comparison, Estimate
+from master.darwin.metrics import compare_held_out
+from master.darwin.reading import Ancestor
+from master.darwin.tally import Tally
+from master.darwin.variation import TextVariation
+from tasks.darwin_evaluate import Outcome
+from tasks.darwin_genome import Corpus, Genome, Index
+from tasks.darwin_metrics import MetricName
 from tasks.darwin_prompt import prompt_for
-
-#: Chance may part two equal genomes this far once in twenty comparisons; less often counts as better.
-SIGNIFICANT = 0.05
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,230 +29,189 @@ class Facts:
     seed: int
     corpus: Corpus
     index: Index
-    history: History
-    held_out: HeldOut
-    fleet: Fleet
+    metric: MetricName
+    model: str
+    model_sha256: str
+    best: Standing[Genome]
+    best_seed: Standing[Genome]
+    lineage: Sequence[Ancestor]
+    #: Candidate -> mean score in selection.
+    scores: dict[int, float]
+    #: On the same held-out examples, in the same order.
+    held_out_seed: Sequence[Outcome]
+    held_out_best: Sequence[Outcome]
+    tally: Tally
+    ended: str
 
     @property
-    def majority(self) -> float:
-        """Share of the held-out examples that the most common label alone would get right."""
-        labels = [self.corpus.examples[one.example].label for one in self.held_out.best.outcomes]
-        return max(Counter(labels).values()) / len(labels)
+    def variation(self) -> TextVariation:
+        from master.darwin.genome import space_of
 
-    @property
-    def paired(self) -> Paired:
-        """Best seed (first) against best of all (second) on the held-out examples."""
-        return compare(self.held_out.seed.correct, self.held_out.best.correct)
+        return TextVariation(space_of(self.corpus), self.corpus)
+
+
+def compared(facts: Facts) -> Comparison:
+    """Best seed and best of all on the held-out examples."""
+    chance = source(facts.seed, "held-out comparison")
+    return compare_held_out(facts.metric, facts.corpus, facts.held_out_seed, facts.held_out_best, chance)
+
+
+def verdict(facts: Facts, found: Comparison) -> str:
+    """One to three sentences that claim no more than the held-out comparison shows."""
+    if facts.best.candidate.digest == facts.best_seed.candidate.digest:
+        text = (
+            "Not better: no child did better on the selection examples than the best seed, which scores "
+            f"{found.seed.value:.1%} on {found.seed.examples} held-out examples."
+        )
+    else:
+        text = found.text
+    if facts.corpus.kind == "classify" and facts.metric == "accuracy":
+        majority = _majority(facts)
+        if found.best.value <= majority:
+            text += f" Always giving the most common label would get {majority:.0%}."
+    return text
+
+
+def _majority(facts: Facts) -> float:
+    labels = [facts.corpus.examples[one.example].expected for one in facts.held_out_best]
+    return max(Counter(labels).values()) / len(labels)
 
 
 def result(facts: Facts) -> dict[str, Any]:
     """The run's result: plain JSON, complete without its artifacts."""
-    history, paired = facts.history, facts.paired
-    best = history.best.individual
+    found = compared(facts)
+    best, tally = facts.best.candidate, facts.tally
     return {
         "name": facts.name,
         "seed": facts.seed,
+        "task": facts.corpus.kind,
+        "metric": facts.metric,
         "labels": list(facts.corpus.labels),
-        "verdict": {"better": is_better(facts), "text": verdict(facts)},
+        "verdict": {
+            "better": found.better and best.digest != facts.best_seed.candidate.digest,
+            "text": verdict(facts, found),
+        },
         "held_out": {
-            "examples": len(facts.held_out.best.outcomes),
-            "seed": _proportion(facts.held_out.seed),
-            "best": _proportion(facts.held_out.best),
-            "majority_accuracy": round(facts.majority, 4),
-            "only_seed_right": paired.first_only,
-            "only_best_right": paired.second_only,
-            "p_value": round(paired.p_value, 6),
+            "examples": found.best.examples,
+            "seed": _estimate(found.seed),
+            "best": _estimate(found.best),
+            "gain": round(found.gain, 4),
+            "gain_low": round(found.gain_low, 4),
+            "gain_high": round(found.gain_high, 4),
+            "p_value": round(found.p_value, 6),
+            "test": found.test,
+            "only_best": found.only_best,
+            "only_seed": found.only_seed,
         },
         "best": {
             "id": best.id,
             "digest": best.digest,
+            "score": round(facts.best.score, 4),
             "genome": best.genome.model_dump(mode="json"),
-            "prompt": readable_prompt(facts, best),
+            "prompt": readable_prompt(facts, best.genome),
         },
-        "best_seed": {"id": history.best_seed.individual.id, "digest": history.best_seed.individual.digest},
-        "lineage": [_ancestor(facts, one) for one in history.lineage(best)],
-        "generations": [_generation(one) for one in history.generations],
-        "cost": {
-            "genomes": sum(one.evaluated for one in history.generations),
-            "answers": sum(facts.fleet.models.values()),
-            "prompt_tokens": facts.fleet.prompt_tokens,
-            "model_seconds": facts.fleet.model_seconds,
+        "best_seed": {
+            "id": facts.best_seed.candidate.id,
+            "digest": facts.best_seed.candidate.digest,
+            "score": round(facts.best_seed.score, 4),
         },
-        "models": [
-            {"model": model, "sha256": sha256, "dtype": dtype, "answers": answers}
-            for (model, sha256, dtype), answers in sorted(facts.fleet.models.items())
-        ],
+        "lineage": [_ancestor(facts, one) for one in facts.lineage],
+        "cost": cost(tally),
+        "ended": facts.ended,
+        "model": {"reference": facts.model, "sha256": facts.model_sha256},
     }
 
 
-def is_better(facts: Facts) -> bool:
-    """Whether the best genome beats the best seed on held-out examples by more than chance explains."""
-    return facts.held_out.best.right > facts.held_out.seed.right and facts.paired.p_value < SIGNIFICANT
+def cost(tally: Tally) -> dict[str, Any]:
+    """What the evolution took."""
+    return {
+        "evaluations": tally.told,
+        "evaluated": tally.evaluated,
+        "failed": tally.failed,
+        "cached": tally.cached,
+        "tokens": tally.tokens,
+        "busy_s": round(tally.busy_s, 3),
+        "micros": tally.micros,
+    }
 
 
-def verdict(facts: Facts) -> str:
-    """One or two sentences that claim no more than the held-out comparison shows."""
-    best, seed, paired = facts.held_out.best, facts.held_out.seed, facts.paired
-    figures = (
-        f"{best.right} of {len(best.outcomes)} held-out examples right ({best.accuracy:.0%}), the best seed "
-        f"{seed.right} ({seed.accuracy:.0%}); p = {paired.p_value:.2g}"
-    )
-    if facts.history.best.individual.digest == facts.history.best_seed.individual.digest:
-        text = (
-            "Not better: no child did better on the selection examples than the best seed, which gets "
-            f"{seed.right} of {len(seed.outcomes)} held-out examples right ({seed.accuracy:.0%})."
-        )
-    elif is_better(facts):
-        text = f"Better: the best genome gets {figures}."
-    elif best.right > seed.right:
-        text = (
-            f"Not shown to be better: the best genome gets {figures}, a difference that chance may explain."
-        )
-    else:
-        text = f"Not better: the best genome gets {figures}. What it gained in selection did not carry over."
-    if best.accuracy <= facts.majority:
-        text += f" Always giving the most common label would get {facts.majority:.0%}."
-    if len({(sha256, dtype) for _, sha256, dtype in facts.fleet.models}) > 1:
-        text += (
-            " Different models or number formats answered in this run, so small differences may be theirs."
-        )
-    return text
-
-
-def readable_prompt(facts: Facts, individual: Individual) -> str:
+def readable_prompt(facts: Facts, genome: Genome) -> str:
     """The whole prompt as the model reads it, for the first selection example."""
     example = facts.corpus.ids("selection")[0]
-    text = prompt_for(individual.genome, facts.corpus, facts.index, example).text
-    return f"{text} <one of: {' | '.join(individual.genome.label_words)}>"
+    text = prompt_for(genome, facts.corpus, facts.index, example).text
+    return f"{text} <one of: {' | '.join(genome.label_words)}>" if genome.label_words else text
 
 
-def _proportion(evaluation: Evaluation) -> dict[str, Any]:
-    interval = wilson(evaluation.right, len(evaluation.outcomes))
+def _estimate(one: Estimate) -> dict[str, Any]:
     return {
-        "right": evaluation.right,
-        "accuracy": round(evaluation.accuracy, 4),
-        "low": round(interval.low, 4),
-        "high": round(interval.high, 4),
+        "score": round(one.value, 4),
+        "low": round(one.low, 4),
+        "high": round(one.high, 4),
+        "interval": one.method,
     }
 
 
-def _generation(generation: Generation) -> dict[str, Any]:
-    accuracies = generation.accuracies
+def _ancestor(facts: Facts, one: Ancestor) -> dict[str, Any]:
+    variation = facts.variation
+    by_number = {other.number: other for other in facts.lineage}
+    mother = by_number.get(one.parents[0]) if one.parents else None
+    difference = ""
+    if mother is not None:
+        told = variation.describe_difference(variation.load(mother.genome), variation.load(one.genome))
+        difference = "\n".join(line for line in told.splitlines() if line[:1] in "+-")
+    score = facts.scores.get(one.number)
     return {
-        "generation": generation.number,
-        "individuals": len(generation.individuals),
-        "evaluated": generation.evaluated,
-        "failed": generation.failed,
-        "best": round(max(accuracies), 4),
-        "mean": round(sum(accuracies) / len(accuracies), 4),
-        "worst": round(min(accuracies), 4),
-        "best_id": generation.ranked[0].individual.id,
-    }
-
-
-def _ancestor(facts: Facts, individual: Individual) -> dict[str, Any]:
-    accuracy = next(
-        one.evaluation.accuracy for one in facts.history.ranked if one.individual.id == individual.id
-    )
-    return {
-        "id": individual.id,
-        "generation": individual.generation,
-        "parents": list(individual.parents),
-        "operators": list(individual.operators),
-        "accuracy": round(accuracy, 4),
+        "id": one.id,
+        "parents": [f"c{parent}" for parent in one.parents],
+        "operators": list(one.operators),
+        "score": None if score is None else round(score, 4),
+        "difference": difference,
     }
 
 
 def markdown(facts: Facts, found: dict[str, Any]) -> str:
     """The report as a page. ``found`` is what ``result`` returned."""
-    held_out, best = found["held_out"], found["best"]
+    held_out, best, spent = found["held_out"], found["best"], found["cost"]
     lines = [
         f"# Evolution of {_inline(facts.name)}",
         "",
         found["verdict"]["text"],
         "",
-        "![Accuracy by generation, and the held-out comparison](fitness.svg)",
+        "![Score over evaluations](fitness.svg)",
         "",
-        "| on held-out examples | right | accuracy | 95% interval |",
-        "| --- | --- | --- | --- |",
+        f"| on {held_out['examples']} held-out examples, {found['metric']} | score | 95% interval |",
+        "| --- | --- | --- |",
         *(
-            f"| {title} | {one['right']} of {held_out['examples']} | {one['accuracy']:.1%} "
-            f"| {one['low']:.1%} to {one['high']:.1%} |"
+            f"| {title} | {one['score']:.1%} | {one['low']:.1%} to {one['high']:.1%} ({one['interval']}) |"
             for title, one in (("best seed", held_out["seed"]), ("best genome", held_out["best"]))
         ),
         "",
-        f"Only the best genome was right on {held_out['only_best_right']} examples, only the seed on "
-        f"{held_out['only_seed_right']} (exact McNemar test, p = {held_out['p_value']:.2g}).",
+        f"The gain is {held_out['gain']:+.1%} ({held_out['gain_low']:+.1%} to {held_out['gain_high']:+.1%}); "
+        f"{held_out['test']} test, p = {held_out['p_value']:.2g}. Only the best did better on "
+        f"{held_out['only_best']} examples, only the seed on {held_out['only_seed']}.",
         "",
         f"## The best genome, {best['id']}",
         "",
         *(f"    {line}" for line in best["prompt"].split("\n")),
         "",
-        *_gene_lines(facts),
-        "",
-        "## Generations",
-        "",
-        *_table(("generation", "evaluated", "failed", "best", "mean", "worst"), _generation_rows(found)),
-        "",
         "## Where it comes from",
         "",
-        *_table(("id", "made by", "from", "accuracy in selection"), _lineage_rows(found)),
-        "",
-        *_cost_lines(found),
+        *_lineage_lines(found),
+        f"{spent['evaluations']} evaluations ({spent['failed']} failed, {spent['cached']} known already), "
+        f"{spent['tokens']} tokens, {spent['busy_s']:.0f} s of workers' time; seed {found['seed']}; ended: "
+        f"{found['ended']}. Model: {_inline(facts.model)}, sha256 {facts.model_sha256[:12]}.",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _gene_lines(facts: Facts) -> list[str]:
-    genome = facts.history.best.individual.genome
-    shown, scoring = genome.demonstrations, genome.scoring
-    return [
-        f"- demonstrations: {len(shown.fixed)} fixed, {shown.retrieved} retrieved "
-        f"({shown.order.replace('_', ' ')})",
-        f"- scoring: {'per token' if scoring.length_normalized else 'whole phrase'}, "
-        f"calibration {scoring.calibration:g}, temperature {scoring.temperature:g}",
-        f"- chat template: {'yes' if genome.chat else 'no'}",
-    ]
-
-
-def _generation_rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
-    return [
-        (
-            str(one["generation"]),
-            str(one["evaluated"]),
-            str(len(one["failed"])),
-            *(f"{one[key]:.1%}" for key in ("best", "mean", "worst")),
-        )
-        for one in found["generations"]
-    ]
-
-
-def _lineage_rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
-    return [
-        (one["id"], ", ".join(one["operators"]), ", ".join(one["parents"]) or "-", f"{one['accuracy']:.1%}")
-        for one in found["lineage"]
-    ]
-
-
-def _cost_lines(found: dict[str, Any]) -> list[str]:
-    cost = found["cost"]
-    return [
-        f"{cost['genomes']} genomes, {cost['answers']} answers, {cost['prompt_tokens']} prompt tokens, "
-        f"{cost['model_seconds']:.0f} s of model time; seed {found['seed']}.",
-        "",
-        *(
-            f"- {one['model']} ({one['dtype']}, sha256 {one['sha256'][:12]}): {one['answers']} answers"
-            for one in found["models"]
-        ),
-    ]
-
-
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    return [
-        f"| {' | '.join(header)} |",
-        f"|{' --- |' * len(header)}",
-        *(f"| {' | '.join(_inline(cell) for cell in row)} |" for row in rows),
-    ]
+def _lineage_lines(found: dict[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for one in found["lineage"]:
+        score = "" if one["score"] is None else f", scored {one['score']:.1%} in selection"
+        origin = f" from {', '.join(one['parents'])}" if one["parents"] else ""
+        lines += [f"- **{one['id']}** by {_inline(', '.join(one['operators']))}{origin}{score}"]
+        lines += [f"      {line}" for line in one["difference"].splitlines()]
+    return [*lines, ""]
 
 
 def _inline(text: str) -> str:

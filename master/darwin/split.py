@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+
 from master.darwin.chance import source
 from master.darwin.dataset import Row, Table
 from tasks.darwin_genome import Corpus, Example, Split
@@ -15,20 +18,35 @@ _LEAST = 8
 
 
 def divide(table: Table, seed: int) -> Corpus:
-    """The corpus of a run: each label in the same proportion in every part, the same for a seed.
+    """The corpus of a run: each label in the same proportion in every part. Which part an example falls
+    into depends on the seed and on the examples, not on the order of the lines.
 
     Splits given in the file are obeyed: test is held out, dev selects, and train is the pool (and
     selects too, by a part of its own, where the file has no dev).
     """
     parts: dict[int, Split] = {}
-    for label in table.labels:
-        rows = [row for row in table.rows if row.label == label]
+    for label in table.labels or ("",):
+        rows = [row for row in table.rows if not label or row.expected == label]
+        rows.sort(key=lambda row: _content(row.input))
         source(seed, "divide", label).shuffle(rows)
         parts.update(_divide_label(rows, _has(table, "selection"), _has(table, "held_out")))
-    examples = tuple(Example(input=row.input, label=row.label, split=parts[row.line]) for row in table.rows)
-    corpus = Corpus(labels=table.labels, examples=examples)
+    corpus = Corpus(
+        kind=table.kind,
+        labels=table.labels,
+        json_schema=table.json_schema,
+        low=table.low,
+        high=table.high,
+        examples=tuple(
+            Example(input=row.input, expected=row.expected, also=row.also, split=parts[row.line])
+            for row in table.rows
+        ),
+    )
     _check(corpus, table.name)
     return corpus
+
+
+def _content(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _has(table: Table, split: str) -> bool:
@@ -69,16 +87,31 @@ def _check(corpus: Corpus, name: str) -> None:
 
 
 def draw(corpus: Corpus, split: Split, count: int, seed: int) -> tuple[int, ...]:
-    """At most ``count`` ids of this part, labels taking turns, so that a small draw has them all."""
-    rng = source(seed, "draw", split)
-    by_label: dict[str, list[int]] = {label: [] for label in corpus.labels}
-    for at in corpus.ids(split):
-        by_label[corpus.examples[at].label].append(at)
-    for ids in by_label.values():
-        rng.shuffle(ids)
-    drawn: list[int] = []
-    while len(drawn) < count and any(by_label.values()):
-        for ids in by_label.values():
-            if ids and len(drawn) < count:
-                drawn.append(ids.pop())
-    return tuple(sorted(drawn))
+    """At most ``count`` ids of this part, ascending, labels taking turns, so that a small draw has them all."""
+    return tuple(sorted(_ordered(corpus, corpus.ids(split), seed, "draw", split, turns=True)[:count]))
+
+
+def blocks(corpus: Corpus, ids: Sequence[int], size: int, seed: int) -> tuple[tuple[int, ...], ...]:
+    """The ids in blocks of ``size``, on which genomes are raced: each label in every block as often as in
+    every other. What does not fill a block is left out, for a small block would count as much as a
+    large one."""
+    if size < 1 or size > len(ids):
+        raise ValueError(f"blocks of {size} cannot be made of {len(ids)} examples")
+    ordered = _ordered(corpus, ids, seed, "blocks")
+    return tuple(tuple(ordered[at : at + size]) for at in range(0, len(ordered) - size + 1, size))
+
+
+def _ordered(corpus: Corpus, ids: Sequence[int], seed: int, *names: str, turns: bool = False) -> list[int]:
+    """All of the ids, shuffled: the labels taking ``turns``, or each spread evenly from first to last."""
+    groups: dict[str, list[int]] = {label: [] for label in corpus.labels or ("",)}
+    for at in sorted(ids, key=lambda at: _content(corpus.examples[at].input)):
+        groups[corpus.examples[at].expected if corpus.labels else ""].append(at)
+    rng = source(seed, *names)
+    for group in groups.values():
+        rng.shuffle(group)
+    placed = [
+        ((number + 0.5) / (1 if turns else len(group)), place, at)
+        for place, group in enumerate(groups.values())
+        for number, at in enumerate(group)
+    ]
+    return [at for _, _, at in sorted(placed)]

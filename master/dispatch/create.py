@@ -15,6 +15,8 @@ from master.store import news_of
 from master.store.tables import steps
 from tasks.needs import NOTHING, Needs
 
+_INSERT = insert(steps)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NewStep:
@@ -44,7 +46,7 @@ def create_steps(connection: Connection, run_id: str, new: Sequence[NewStep], *,
     if not new:
         return
     connection.execute(
-        insert(steps),
+        _INSERT,
         [
             {
                 "run_id": run_id,

@@ -1,7 +1,8 @@
 """The durable-flow engine: plain functions, re-run from what is recorded."""
 
 from master.approvals.records import ApprovalType, Decision, Question
-from master.flows.context import FlowContext, Handle, StepFailed
+from master.flows.context import FlowContext
+from master.flows.handle import Handle, StepFailed
 from master.flows.registry import Flow, flow, get_flow
 
 __all__ = [

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from master.clock import utc_now
 from master.fleet.trials import end_trial
-from master.flows.context import FlowContext, StepFailed
+from master.flows.context import FlowContext
+from master.flows.handle import StepFailed
 from master.flows.registry import flow
 from tasks import fleet_canary, fleet_noop
 from tasks.record import Record

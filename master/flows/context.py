@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import random
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Generic, NoReturn, Protocol, TypeVar
+from datetime import datetime
+from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import Connection
 
 from master.approvals.records import Decision, Question
+from master.clock import utc_now
 from master.dispatch.create import NewStep
 from master.dispatch.states import OPEN_STEPS, StepKind, StepState
+from master.flows.handle import Effects, Handle, Kept, PassEnds, Recorded, StepFailed
 from master.settings import Settings
 from tasks.errors import D8Error
 from tasks.needs import Needs
@@ -23,93 +25,26 @@ Req = TypeVar("Req", bound=Record)
 Res = TypeVar("Res", bound=Record)
 
 
-class StepFailed(D8Error):
-    """A step failed for good. A flow may catch it; otherwise its run fails with this text."""
-
-    def __init__(self, key: str, error: str) -> None:
-        super().__init__(f"step {key!r} failed: {error}")
-        self.key = key
-        self.error = error
-
-
-class PassEnds(BaseException):
-    """Something that the flow needs is not there yet. Not an Exception: a flow cannot catch it by accident."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Recorded:
-    """A step of this run as it stood when the pass began."""
-
-    id: int
-    key: str
-    kind: StepKind
-    state: StepState
-    awaited: bool
-    request_digest: str
-    #: JSON; "" unless done.
-    result: str
-    error: str
-    #: Place in the order of the run's outcomes; 0 while open.
-    seq: int
-
-
-class Effects(Protocol):
-    """What a pass may do besides computing; each is safe to repeat."""
-
-    def act(self, key: str, function: Callable[[Connection], Any]) -> Any: ...
-
-    def read_artifact(self, digest: str) -> bytes: ...
-
-    def write_artifact(self, name: str, data: bytes, media_type: str) -> str: ...
-
-
-class Handle(Generic[Res]):
-    """A step that the flow has asked for."""
-
-    def __init__(self, context: FlowContext, key: str, result: type[Res], recorded: Recorded | None) -> None:
-        self._context = context
-        self._result = result
-        self._recorded = recorded
-        self.key = key
-
-    @property
-    def done(self) -> bool:
-        """Whether it has ended, well or not."""
-        return self._recorded is not None and self._recorded.state not in OPEN_STEPS
-
-    @property
-    def failed(self) -> bool:
-        return self.done and self._recorded is not None and self._recorded.state is not StepState.DONE
-
-    @property
-    def error(self) -> str:
-        return (
-            self._recorded.error or self._recorded.state if self._recorded is not None and self.failed else ""
-        )
-
-    @property
-    def seq(self) -> int:
-        """Its place in the order in which the run's steps ended; 0 while it has not."""
-        return self._recorded.seq if self._recorded is not None else 0
-
-    def result(self) -> Res:
-        """The recorded result. Ends the pass while there is none; ``StepFailed`` if it failed."""
-        recorded = self._recorded
-        if recorded is None or not self.done:
-            self._context.await_steps([self.key], "all")
-        if self.failed:
-            raise StepFailed(self.key, self.error)
-        return self._result.model_validate_json(recorded.result)
-
-
 class FlowContext:
     """One pass of one run."""
 
     def __init__(
-        self, run_id: str, settings: Settings, recorded: Iterable[Recorded], effects: Effects
+        self,
+        run_id: str,
+        settings: Settings,
+        recorded: Iterable[Recorded],
+        effects: Effects,
+        *,
+        carried: dict[str, Any] | None = None,
+        now: datetime | None = None,
     ) -> None:
         self.run_id = run_id
         self.settings = settings
+        #: What an earlier pass has kept; empty at first. Not to be changed in place.
+        self.carried: dict[str, Any] = carried or {}
+        #: When this pass began. The next pass sees another time: what depends on it must be kept.
+        self.now = utc_now() if now is None else now
+        self.kept: Kept | None = None
         self.recorded = {step.key: step for step in recorded}
         self._effects = effects
         self._asked: set[str] = set()
@@ -167,6 +102,17 @@ class FlowContext:
         handle = self.start(key, task, request, priority=priority, needs=needs, only_worker=only_worker)
         return handle.result()
 
+    def recall(self, key: str, task: TaskSpec[Req, Res]) -> Handle[Res]:
+        """A step that this run has asked for already, without saying again what for. ``D8Error`` if it
+        has not, or if it was folded."""
+        recorded = self._ask(key, StepKind.TASK)
+        if recorded is None:
+            raise D8Error(
+                f"flow of run {self.run_id} recalls step {key!r}, which it has not asked for or has folded: "
+                "what it carries does not fit its steps"
+            )
+        return Handle(self, key, task.result, recorded)
+
     def gather(self, handles: Sequence[Handle[Res]]) -> list[Res]:
         """All results, in the handles' order. ``StepFailed`` as soon as one has failed."""
         for handle in handles:
@@ -214,6 +160,27 @@ class FlowContext:
         if recorded is None:
             return self._effects.act(key, function)
         return json.loads(recorded.result)
+
+    def keep(
+        self,
+        state: dict[str, Any],
+        *,
+        folded: Iterable[str] = (),
+        also: Callable[[Connection], None] | None = None,
+    ) -> None:
+        """Leave ``state`` (JSON) to the next pass, which finds it as ``carried``.
+
+        For runs of thousands of steps: a pass that had to look at all of them again would make the
+        run's cost grow with its square. ``folded`` are ended steps that ``state`` accounts for; they
+        stay for people to see, and asking for one again is a fault of the flow. State, folds, ``also``
+        and the pass's new steps are one transaction, of which a pass that is overtaken has no part: so
+        each outcome is accounted for once. The last call of a pass counts.
+        """
+        self.kept = Kept(state=state, folded=tuple(folded), also=also)
+
+    def read(self, function: Callable[[Connection], Any]) -> Any:
+        """Look something up. Another pass may find something else: what depends on it must be kept."""
+        return self._effects.read(function)
 
     def progress(self, fraction: float, note: str = "") -> None:
         """How far the run is (0..1), and what it does, for people."""

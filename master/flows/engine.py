@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
 from master.approvals.policy import Policy
@@ -19,7 +19,10 @@ from master.dispatch.create import create_steps
 from master.dispatch.finish import record_outcome
 from master.dispatch.states import OPEN_RUNS, OPEN_STEPS, RunState, StepKind, StepState
 from master.events import record_event
-from master.flows.context import FlowContext, PassEnds, Recorded
+from master.flows.carried import load_carried, save_kept
+from master.flows.context import FlowContext
+from master.flows.handle import PassEnds
+from master.flows.loading import find_run, is_due, last_seq, load_steps
 from master.flows.questions import save_questions
 from master.flows.registry import get_flow
 from master.flows.rows import insert_step
@@ -27,7 +30,7 @@ from master.flows.runs import end_run
 from master.settings import Settings
 from master.store import Database
 from master.store.artifacts import ArtifactFolder, record_artifact
-from master.store.tables import outcomes, runs, steps
+from master.store.tables import runs, steps
 from tasks.errors import D8Error
 from tasks.log import say
 
@@ -77,18 +80,21 @@ class Engine:
     def _one_pass(self, run_id: str) -> bool:
         """True when another pass is due at once."""
         with self._database.read() as connection:
-            run = connection.execute(select(runs).where(runs.c.id == run_id)).first()
+            run = find_run(connection, run_id)
             if run is None or run.state not in OPEN_RUNS or run.wake <= run.seen:
                 return False
-            recorded = _load_steps(connection, run_id)
-            last_seq = _last_seq(connection, run_id)
+            recorded = load_steps(connection, run_id)
+            carried = load_carried(connection, run_id)
+            seq = last_seq(connection, run_id)
         effects = _Effects(self._database, self._folder, run, self._clock)
-        context = FlowContext(run_id, self._settings, recorded, effects)
+        context = FlowContext(run_id, self._settings, recorded, effects, carried=carried, now=self._clock())
         result, error = self._run_function(run, context)
         now = self._clock()
         with self._database.write() as connection:
             if not _take(connection, run, context, now):
                 raise Superseded
+            if not error:
+                save_kept(connection, run_id, context)
             if result is not None or error:
                 end_run(
                     connection,
@@ -101,12 +107,11 @@ class Engine:
                 return False
             _save_wishes(connection, run_id, context, self._policy, now)
             # What ended while this pass ran did not know that it is awaited.
-            if _last_seq(connection, run_id) > last_seq:
+            if last_seq(connection, run_id) > seq:
                 connection.execute(
                     update(runs).where(runs.c.id == run_id).values(wake=runs.c.wake + 1, woken_at=now)
                 )
-            after = connection.execute(select(runs.c.wake, runs.c.seen).where(runs.c.id == run_id)).one()
-            return bool(after.wake > after.seen)
+            return is_due(connection, run_id)
 
     def _run_function(self, run: Row[Any], context: FlowContext) -> tuple[dict[str, Any] | None, str]:
         """The flow's result, or what went wrong, or neither when the pass ended waiting."""
@@ -155,6 +160,10 @@ class _Effects:
             raise Superseded from None
         return json.loads(result)
 
+    def read(self, function: Callable[[Connection], Any]) -> Any:
+        with self._database.read() as connection:
+            return function(connection)
+
     def read_artifact(self, digest: str) -> bytes:
         return self._folder.read(digest)
 
@@ -173,61 +182,39 @@ class _Effects:
         return digest
 
 
-def _load_steps(connection: Connection, run_id: str) -> list[Recorded]:
-    rows = connection.execute(
-        select(
-            steps.c.id,
-            steps.c.key,
-            steps.c.kind,
-            steps.c.state,
-            steps.c.awaited,
-            steps.c.request_digest,
-            steps.c.result,
-            steps.c.error,
-            outcomes.c.seq,
-        )
-        .outerjoin(outcomes, outcomes.c.step_id == steps.c.id)
-        .where(steps.c.run_id == run_id)
+_TAKE = (
+    update(runs)
+    .where(
+        runs.c.id == bindparam("b_run"), runs.c.version == bindparam("b_version"), runs.c.state.in_(OPEN_RUNS)
     )
-    return [
-        Recorded(
-            id=row.id,
-            key=row.key,
-            kind=StepKind(row.kind),
-            state=StepState(row.state),
-            awaited=row.awaited,
-            request_digest=row.request_digest,
-            result=row.result or "",
-            error=row.error,
-            seq=row.seq or 0,
-        )
-        for row in rows
-    ]
-
-
-def _last_seq(connection: Connection, run_id: str) -> int:
-    query = select(func.max(outcomes.c.seq)).where(outcomes.c.run_id == run_id)
-    return connection.execute(query).scalar() or 0
+    .values(
+        version=runs.c.version + 1,
+        seen=bindparam("b_seen"),
+        wake_on=bindparam("b_wake_on"),
+        state=bindparam("b_state"),
+        progress=bindparam("b_progress"),
+        note=bindparam("b_note"),
+    )
+)
 
 
 def _take(connection: Connection, run: Row[Any], context: FlowContext, now: datetime) -> bool:
     """Make this pass the one that counts. False when another was faster or the run has ended."""
     waits_for_human = bool(context.awaited) and all(_is_question(context, key) for key in context.awaited)
-    values: dict[str, Any] = {
-        "version": run.version + 1,
-        "seen": run.wake,
-        "wake_on": context.wake_on,
-        "state": RunState.WAITING if waits_for_human else RunState.RUNNING,
+    state = RunState.WAITING if waits_for_human else RunState.RUNNING
+    progress, note = context.shown or (run.progress, run.note)
+    values = {
+        "b_run": run.id,
+        "b_version": run.version,
+        "b_seen": run.wake,
+        "b_wake_on": context.wake_on,
+        "b_state": state,
+        "b_progress": progress,
+        "b_note": note,
     }
-    if context.shown is not None:
-        values["progress"], values["note"] = context.shown
-    taken = connection.execute(
-        update(runs)
-        .where(runs.c.id == run.id, runs.c.version == run.version, runs.c.state.in_(OPEN_RUNS))
-        .values(**values)
-    )
-    if taken.rowcount and values["state"] != run.state:
-        record_event(connection, f"run_{values['state']}", now, run_id=run.id)
+    taken = connection.execute(_TAKE, values)
+    if taken.rowcount and state != run.state:
+        record_event(connection, f"run_{state}", now, run_id=run.id)
     return bool(taken.rowcount)
 
 

@@ -117,6 +117,8 @@ def retry_run(connection: Connection, run_id: str, *, by: str, now: datetime) ->
             steps.c.run_id == run_id,
             steps.c.state.in_((StepState.FAILED, StepState.CANCELLED)),
             steps.c.kind == "task",
+            # The flow has gone on from a failure that it has accounted for.
+            steps.c.folded.is_(False),
         )
     )
     ids = list(again.scalars())

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -129,7 +130,10 @@ steps = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("claimed_at", UtcDateTime),
     Column("finished_at", UtcDateTime),
+    # The run's carried state accounts for its outcome: passes do not load it any more.
+    Column("folded", Boolean, nullable=False, default=False, server_default=false()),
     UniqueConstraint("run_id", "key"),
+    Index("ix_steps_run_id_folded", "run_id", "folded"),
     Index("ix_steps_awaited", "run_id", sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index(
         "ix_steps_in_flight",
@@ -140,6 +144,14 @@ steps = Table(
         sqlite_where=_IN_FLIGHT,
         postgresql_where=_IN_FLIGHT,
     ),
+)
+
+#: What a run carries from pass to pass: packed JSON, replaced as a whole.
+carried = Table(
+    "carried",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.id"), primary_key=True),
+    Column("state", Text, nullable=False),
 )
 
 attempts = Table(

@@ -11,12 +11,14 @@ from sqlalchemy import Connection, select
 
 from master.api.status import show_status
 from master.approvals import ApprovalState, Policy, list_approvals, list_decided, list_to_do
+from master.darwin.view import FLOWS, draw_evolution, show_evolution
 from master.dispatch.states import RunState
 from master.events import newest_events
 from master.fleet.notices import list_notices
 from master.fleet.roster import list_workers
 from master.flows.runs import list_attempts, list_runs, show_run
 from master.settings import Settings
+from master.store.artifacts import ArtifactFolder
 from master.store.tables import artifacts, events, runs, steps
 from master.web.views import IMAGE_TYPES, collapse_events, pick_pictures
 
@@ -84,13 +86,20 @@ class Reader:
         """One run with everything that belongs to it. ``NotFound``: there is none."""
         of_run = select(events).where(events.c.run_id == run_id).order_by(events.c.seq.desc())
         newest = [row._asdict() for row in connection.execute(of_run.limit(_EVENTS_READ))]
+        shown = show_run(connection, run_id)
         return {
             **self.frame(connection),
-            "run": show_run(connection, run_id),
+            "run": shown,
+            "evolution": self._evolution(connection, run_id) if shown["flow"] in FLOWS else None,
             "attempts": list_attempts(connection, run_id)[-_ATTEMPTS:],
             "asked": list_approvals(connection, run_id=run_id),
             "events": _events(connection, newest, 2 * _EVENTS),
         }
+
+    def _evolution(self, connection: Connection, run_id: str) -> dict[str, Any]:
+        read_artifact = ArtifactFolder(self.settings.artifact_folder).read
+        shown = show_evolution(connection, run_id, read_artifact, now=self.now)
+        return {**shown, "pictures": draw_evolution(connection, shown)}
 
     def approvals(self, connection: Connection) -> dict[str, Any]:
         """Pending requests in the order in which they were made, what is approved and to be done, then the

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tasks.darwin_genome import Corpus, Example
+from tasks.darwin_metrics import Metric
 from tasks.errors import Cancelled, PermanentFailure
 from tasks.python_execute import Limits, Request, Result
 from tests.e2e.debian import base_tar
 from tests.e2e.engine import DockerEngine
 from tests.support import wait_until
+from worker.handlers import darwin_own
 from worker.sandbox.docker import LABEL, remove_leftovers
 from worker.sandbox.execute import execute, probe_executors
 from worker.settings import WorkerSettings
@@ -158,6 +163,33 @@ class TestInDocker:
             return execute(request, settings, OWNER, lambda _: None)
 
         return ask_it
+
+    def test_a_metric_that_nobody_vouched_for_scores_answers_here(
+        self, docker: str, d8_home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DOCKER_HOST", docker)
+        monkeypatch.setenv("D8_EXECUTORS", "docker")
+        darwin_own._settings.cache_clear()
+        source = (
+            b"import os\ndef metric(expected, answer):\n"
+            b"    return float(os.getuid() == 65534 and answer == expected)"
+        )
+        digest = hashlib.sha256(source).hexdigest()
+        context: Any = SimpleNamespace(
+            worker=OWNER, read_artifact={digest: source}.__getitem__, progress=lambda *_: None
+        )
+        example = Example(input="capital of France?", expected="Paris", split="selection")
+        answers = [(0, "Paris"), (0, "Rome")]
+        try:
+            found = darwin_own.run_own(
+                Metric(name="own", source=digest),
+                Corpus(kind="answer", examples=(example,)),
+                answers,
+                context,
+            )
+        finally:
+            darwin_own._settings.cache_clear()
+        assert found == [1.0, 0.0]
 
     def test_there_is_no_network(self, ask: Run) -> None:
         code = (

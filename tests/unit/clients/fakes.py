@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from master.approvals.records import ApprovalState
 from master.flows import Decision, Question, StepFailed
-from master.flows.context import PassEnds
+from master.flows.handle import PassEnds
 from master.store import Database
 from tasks.record import Record
 from tasks.spec import TaskSpec

@@ -10,10 +10,13 @@ from typing import Any
 from tasks.darwin_evaluate import Outcome, Request, Result
 from tasks.darwin_genome import Corpus, Genome, Index
 from tasks.darwin_index import Result as IndexResult
-from tests.unit.darwin.fake_flow import Answer
+from tasks.record import Record
 
 #: From a genome to how often it is right, 0..1.
 Quality = Callable[[Genome], float]
+
+#: Answers a step: task name and request in, result out; raising ``RuntimeError`` fails the step.
+Answer = Callable[[str, Any], Record]
 
 LABELS = ("booking", "hours", "refund")
 
@@ -41,7 +44,7 @@ def evaluator(artifacts: dict[str, bytes], quality: Quality, salt: str = "", ali
     from the example alone.
     """
 
-    def answer(task: str, request: Any) -> IndexResult | Result:
+    def answer(task: str, request: Any) -> Record:
         corpus = Corpus.model_validate_json(artifacts[request.corpus])
         if task == "darwin.index":
             pool = corpus.ids("pool")
@@ -70,8 +73,8 @@ def _evaluate(request: Request, corpus: Corpus, chance: float, salt: str, alike:
         outcomes.append(
             Outcome(
                 example=example,
-                predicted=label if correct else wrong,
-                correct=correct,
+                answer=label if correct else wrong,
+                score=float(correct),
                 confidence=0.5,
                 loss=0.5 if correct else 1.5,
             )

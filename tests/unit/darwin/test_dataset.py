@@ -34,7 +34,7 @@ def with_line(at: int, line: bytes) -> bytes:
         (b'{"input": "a"}', "d.jsonl:7: no field 'expected'"),
         (b'{"input": "   ", "expected": "yes"}', "d.jsonl:7: 'input' is empty"),
         (b'{"input": "a", "expected": ""}', "d.jsonl:7: 'expected' is empty"),
-        (b'{"input": "a", "expected": 3}', "d.jsonl:7: 'expected' is 3, not a text"),
+        (b'{"input": "a", "expected": 3.5}', "d.jsonl:7: 'expected' is 3.5, not a text"),
         (b'{"input": "a", "expected": "yse"}', "d.jsonl:7: the label 'yse' occurs only here"),
         (b'{"input": "caf\xe9", "expected": "yes"}', "d.jsonl:7: byte 0xe9 is not valid UTF-8"),
         (b'{"input": "a\\u0000b", "expected": "yes"}', "d.jsonl:7: 'input' has control characters"),
@@ -43,9 +43,9 @@ def with_line(at: int, line: bytes) -> bytes:
         (b'{"input": "a", "expected": "yes", "split": "test"}', "d.jsonl:1: no split, and line 7 has one"),
         (
             b'{"input": "TEXT  0", "expected": "yes"}',
-            "d.jsonl:7: the same input as line 1, labeled 'yes' here",
+            "d.jsonl:7: the same input as line 1, which expects 'no', and 'yes' is expected here",
         ),
-        (b'{"input": "' + b"x" * 2001 + b'", "expected": "yes"}', "d.jsonl:7: 'input' has 2001 characters"),
+        (b'{"input": "' + b"x" * 4001 + b'", "expected": "yes"}', "d.jsonl:7: 'input' has 4001 characters"),
         (b'{"input": "a", "expected": "' + b"y" * 61 + b'"}', "d.jsonl:7: 'expected' has 61 characters"),
     ],
 )
@@ -75,9 +75,9 @@ def test_one_bad_line_is_refused_by_its_number_and_with_a_remedy(line: bytes, co
         ),
         (b"x" * (20 * 2**20 + 1), "d.jsonl", "d.jsonl has 20.0 MiB"),
         (
-            b"text;label\na;b\n",
+            b"one|two\na|b\n",
             "d.csv",
-            "d.csv:1: the header 'text;label' has no column input and no expected",
+            "d.csv:1: no field 'input': the fields are 'one|two'; rename one to input",
         ),
         (b"input,expected\na,b,c\n", "d.csv", "d.csv:2: more fields than the header"),
         (b'input,expected\n"a"b,c\n', "d.csv", "d.csv:2: not CSV"),
@@ -99,8 +99,8 @@ def test_csv_and_jsonl_of_the_same_rows_are_the_same_data_set() -> None:
     from_csv = parse(b"\xef\xbb\xbf" + table.encode(), "d.csv")
     from_jsonl = parse(jsonl(rows), "d.jsonl")
 
-    assert [(row.input, row.label) for row in from_csv.rows] == [
-        (row.input, row.label) for row in from_jsonl.rows
+    assert [(row.input, row.expected) for row in from_csv.rows] == [
+        (row.input, row.expected) for row in from_jsonl.rows
     ]
 
 

@@ -17,10 +17,10 @@ from worker.models.protocol import Generated, GenerateItem, Models, Scored, Scor
 CORPUS = Corpus(
     labels=("booking", "opening hours"),
     examples=(
-        Example(input="a table for two", label="booking", split="pool"),
-        Example(input="open on Sunday?", label="opening hours", split="pool"),
-        Example(input="a table\n\nMessage: for four", label="booking", split="selection"),
-        Example(input="when do you open?", label="opening hours", split="selection"),
+        Example(input="a table for two", expected="booking", split="pool"),
+        Example(input="open on Sunday?", expected="opening hours", split="pool"),
+        Example(input="a table\n\nMessage: for four", expected="booking", split="selection"),
+        Example(input="when do you open?", expected="opening hours", split="selection"),
     ),
 )
 INDEX = Index(neighbors=((1,), (0,), (0, 1), (1, 0)))
@@ -98,7 +98,7 @@ def test_retrieved_demonstrations_decide_and_outcomes_follow_the_request() -> No
     result = darwin_evaluate.handle(context.request(demonstrations=Demonstrations(retrieved=1)), context)
 
     assert [one.example for one in result.outcomes] == [2, 3]
-    assert [one.predicted for one in result.outcomes] == ["booking", "opening hours"]
+    assert [one.answer for one in result.outcomes] == ["booking", "opening hours"]
     assert all(one.correct and one.confidence > 0.9 and one.loss < 0.1 for one in result.outcomes)
     assert (result.prompt_tokens, result.seconds, result.dtype) == (20, 2 / 2, "float32")
     assert context.progressed[-1] == 1.0
@@ -149,8 +149,8 @@ def test_calibration_takes_the_prompts_own_leaning_away() -> None:
     on = FakeContext(FakeModels(scores))
     calibrated = darwin_evaluate.handle(on.request(scoring=Scoring(calibration=1.0, **scoring)), on)
 
-    assert [one.predicted for one in plain.outcomes] == ["booking", "booking"]
-    assert [one.predicted for one in calibrated.outcomes] == ["booking", "opening hours"]
+    assert [one.answer for one in plain.outcomes] == ["booking", "booking"]
+    assert [one.answer for one in calibrated.outcomes] == ["booking", "opening hours"]
     assert len(on.asked) == len(off.asked) + 1
 
 
@@ -162,7 +162,7 @@ def test_length_normalization_lets_a_longer_word_win() -> None:
         result = darwin_evaluate.handle(
             context.request(scoring=Scoring(length_normalized=normalized)), context
         )
-        predicted.append(result.outcomes[0].predicted)
+        predicted.append(result.outcomes[0].answer)
 
     assert predicted == ["booking", "opening hours"]
 
@@ -175,7 +175,7 @@ def test_temperature_moves_confidence_and_never_the_label() -> None:
         scoring = Scoring(length_normalized=False, temperature=temperature)
         outcomes.append(darwin_evaluate.handle(context.request(scoring=scoring), context).outcomes[0])
 
-    assert outcomes[0].predicted == outcomes[1].predicted == "booking"
+    assert outcomes[0].answer == outcomes[1].answer == "booking"
     assert outcomes[0].confidence > 0.99 > 0.6 > outcomes[1].confidence > 0.5
 
 

@@ -2,55 +2,39 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from master.darwin.bank import word_styles
-from master.darwin.engine import Rules, breed
-from master.darwin.genome import Space, seed_population
+from master.darwin.demonstrations import cross_demonstrations
+from master.darwin.genome import Space, seed_genomes
 from master.darwin.operators import MUTATIONS, crossover, mutate
-from master.darwin.selection import Evaluation, Ranked, elites, rank, tournament
-from tasks.darwin_evaluate import Outcome
-from tasks.darwin_genome import MAX_DEMONSTRATIONS, Genome, digest
+from tasks.darwin_genome import KINDS, MAX_DEMONSTRATIONS, Demonstrations, Genome, Sampling, digest
 
 LABELS = ("booking", "opening hours", "opening_day", "refund")
 SPACE = Space(labels=LABELS, pool=tuple((at, LABELS[at % 4]) for at in range(0, 60, 2)))
+SPACES = [
+    SPACE,
+    *(Space(labels=(), pool=tuple((at, "") for at in range(30)), kind=kind) for kind in KINDS[1:]),
+]
 
 
-def ranked(count: int, right: int = 5) -> list[Ranked]:
-    """So many seeds, the first of them the best."""
-    return [
-        Ranked(
-            individual=one,
-            evaluation=evaluation([True] * max(0, right - at) + [False] * (10 - max(0, right - at))),
-        )
-        for at, one in enumerate(seed_population(SPACE, count, 0))
-    ]
-
-
-def evaluation(correct: list[bool], loss: float = 1.0, tokens: int = 100) -> Evaluation:
-    outcomes = tuple(
-        Outcome(example=at, predicted="x", correct=one, confidence=0.5, loss=loss)
-        for at, one in enumerate(correct)
-    )
-    return Evaluation(outcomes=outcomes, prompt_tokens=tokens, seconds=1.0)
-
-
-@given(st.integers(0, 2**32), st.integers(1, 60))
-def test_any_chain_of_mutations_gives_a_valid_genome(seed: int, length: int) -> None:
+@given(st.integers(0, 2**32), st.integers(1, 60), st.sampled_from(SPACES))
+def test_any_chain_of_mutations_gives_a_valid_genome(seed: int, length: int, space: Space) -> None:
     rng = random.Random(seed)
-    genome = seed_population(SPACE, 4, seed)[seed % 4].genome
+    genome = seed_genomes(space, 4, seed)[seed % 4]
     for _ in range(length):
-        genome, name = mutate(genome, SPACE, rng)
-        assert name in MUTATIONS
+        genome, name = mutate(genome, space, rng)
+        assert name in MUTATIONS[space.kind]
         # What model_copy lets pass must still satisfy every rule of the record.
         assert Genome.model_validate(genome.model_dump()) == genome
-        assert set(genome.demonstrations.fixed) <= set(SPACE.pool_ids)
+        assert set(genome.demonstrations.fixed) <= set(space.pool_ids)
 
 
 @given(st.integers(0, 2**32))
 def test_a_child_of_two_has_each_segment_whole_from_one_of_them(seed: int) -> None:
-    first, second = (one.genome for one in seed_population(SPACE, 2, seed))
+    first, second = seed_genomes(SPACE, 2, seed)
     child = crossover(first, second, random.Random(seed))
 
     assert Genome.model_validate(child.model_dump()) == child
@@ -58,29 +42,42 @@ def test_a_child_of_two_has_each_segment_whole_from_one_of_them(seed: int) -> No
         assert getattr(child, segment) in (getattr(first, segment), getattr(second, segment))
 
 
-def test_every_mutation_can_change_a_genome() -> None:
-    start = seed_population(SPACE, 4, 0)[3].genome
+@pytest.mark.parametrize("space", SPACES, ids=lambda space: space.kind)
+def test_every_mutation_can_change_a_genome(space: Space) -> None:
+    start = seed_genomes(space, 4, 0)[3]
     start = start.model_copy(
-        update={"demonstrations": start.demonstrations.model_copy(update={"retrieved": 3})}
+        update={
+            "instruction": "Read it. Then answer.",
+            "demonstrations": start.demonstrations.model_copy(update={"retrieved": 3}),
+            "sampling": Sampling(temperature=0.5),
+        }
     )
 
-    for name, (mutation, _) in MUTATIONS.items():
-        changed = {digest(mutation(start, SPACE, random.Random(at))) for at in range(20)}
+    for name, (mutation, _) in MUTATIONS[space.kind].items():
+        changed = {digest(mutation(start, space, random.Random(at))) for at in range(20)}
         assert changed - {digest(start)}, name
 
 
+def test_mixed_demonstrations_come_from_both_parents() -> None:
+    first, second = (Demonstrations(fixed=fixed) for fixed in ((0, 2, 4, 6), (8, 10, 12, 14)))
+    mixed = [cross_demonstrations(first, second, random.Random(at)).fixed for at in range(40)]
+
+    assert any(set(one) & set(first.fixed) and set(one) & set(second.fixed) for one in mixed)
+    assert {first.fixed, second.fixed} <= set(mixed)
+
+
 def test_the_number_of_demonstrations_stays_within_what_a_prompt_may_carry() -> None:
-    genome = seed_population(SPACE, 1, 0)[0].genome
+    genome = seed_genomes(SPACE, 1, 0)[0]
     rng = random.Random(0)
     for _ in range(30):
-        genome = MUTATIONS["demonstration_add"][0](genome, SPACE, rng)
-        genome = MUTATIONS["retrieve_count"][0](genome, SPACE, rng)
+        genome = MUTATIONS["classify"]["demonstration_add"][0](genome, SPACE, rng)
+        genome = MUTATIONS["classify"]["retrieve_count"][0](genome, SPACE, rng)
         shown = genome.demonstrations
         assert len(shown.fixed) + shown.retrieved <= MAX_DEMONSTRATIONS
 
 
 def test_seeds_differ_and_use_nothing_that_evolution_is_to_find() -> None:
-    seeds = [one.genome for one in seed_population(SPACE, 12, 5)]
+    seeds = seed_genomes(SPACE, 12, 5)
 
     assert len({digest(one) for one in seeds}) == 12
     assert all(one.demonstrations.retrieved == 0 and one.scoring.calibration == 0 for one in seeds)
@@ -89,44 +86,3 @@ def test_seeds_differ_and_use_nothing_that_evolution_is_to_find() -> None:
 def test_label_words_that_would_make_two_labels_alike_are_not_offered() -> None:
     for style in word_styles(("opening hours", "opening day", "Refund", "refund")):
         assert len(set(style)) == 4, style
-
-
-def test_elites_stay_as_they_are_and_children_are_new() -> None:
-    parents = ranked(6)
-    tried = {one.individual.digest for one in parents}
-    brood = breed(parents, tried, 1, SPACE, Rules(population=6, seed=0))
-
-    assert [one.id for one in brood[:2]] == [one.individual.id for one in parents[:2]]
-    assert not {one.digest for one in brood[2:]} & tried
-    assert len({one.digest for one in brood}) == 6
-    assert {parent for one in brood[2:] for parent in one.parents} <= {one.individual.id for one in parents}
-
-
-def test_ranking_goes_by_right_answers_then_probability_then_tokens() -> None:
-    people = [one.individual for one in ranked(4)]
-    results = [
-        evaluation([True, False], loss=0.5),
-        evaluation([True, True], loss=2.0),
-        evaluation([True, False], loss=0.4),
-        evaluation([True, False], loss=0.5, tokens=90),
-    ]
-    order = rank(
-        Ranked(individual=one, evaluation=result) for one, result in zip(people, results, strict=True)
-    )
-
-    assert [one.individual.id for one in order] == ["g0i1", "g0i2", "g0i3", "g0i0"]
-
-
-def test_elites_are_different_genomes() -> None:
-    parents = ranked(3)
-    assert [one.individual.id for one in elites([parents[0], *parents], 2)] == ["g0i0", "g0i1"]
-
-
-def test_a_larger_tournament_favors_the_better() -> None:
-    parents = ranked(8)
-    rng = random.Random(0)
-
-    def mean_place(size: int) -> float:
-        return sum(parents.index(tournament(parents, size, rng)) for _ in range(500)) / 500
-
-    assert mean_place(4) < mean_place(2) < mean_place(1)

@@ -1,0 +1,1 @@
+"""How candidates are judged on the fleet: by examples, or by a program."""
