@@ -202,7 +202,8 @@ class Gepa(Population[Any]):
             "rewrites": self._rewrites,
             "trials": [[text, list(examples)] for text, examples in self._trials],
             "wish": list(self._wish) if self._wish else None,
-            "over": self._over,
+            # An ask that came to nothing is not recorded, so what it found out is no part of the state.
+            "over": "" if self._over == _SPENT else self._over,
         }
 
     @classmethod
@@ -218,8 +219,7 @@ class Gepa(Population[Any]):
         made._rewrites = dict(data["rewrites"])
         made._trials = [(text, tuple(examples)) for text, examples in data["trials"]]
         made._wish = tuple(data["wish"]) if data["wish"] else None
-        # With a larger budget it goes on.
-        made._over = "" if data["over"] == _SPENT else data["over"]
+        made._over = data["over"]
         return made
 
 
