@@ -38,6 +38,7 @@ from master.darwin.records import load_log
 from master.darwin.tables import candidates
 from master.darwin.variation import TextVariation
 from master.flows.carried import load_carried
+from master.flows.runs import cancel_run
 from master.settings import load_settings
 from master.store import Database
 from master.store.artifacts import ArtifactFolder
@@ -127,6 +128,9 @@ def bench_onemax(bed: Bed, seeds: int) -> dict[str, Any]:
         rig = bed.rig(count, workers=_WORKERS)
         run_id = bed.start(rig, _ONEMAX, 5000, population=10, seed=seed)
         rig.run(run_id, until=lambda: bool(solved))  # noqa: B023 (called in this turn)
+        if rig.row(run_id).state == "running":
+            # What it has in flight is not for the next one's workers.
+            rig.write(cancel_run, run_id, by="bench")
         if solved:
             needed.append(solved)
         say(f"onemax seed {seed}: {solved or 'not solved'}")
