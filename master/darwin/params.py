@@ -83,6 +83,8 @@ class ExamplesParams(Evolving):
     def _fits(self) -> ExamplesParams:
         if self.engine is EngineName.CMA:
             raise ValueError("CMA-ES works on numbers: take steady, generational or gepa for prompts")
+        if self.engine is EngineName.GEPA and not self.critic:
+            raise ValueError("GEPA has a capable model rewrite prompts: name one as critic")
         if self.metric is not None and self.metric.name not in METRICS[self.task]:
             raise ValueError(
                 f"the metric {self.metric.name} does not fit {self.task}: take {', '.join(METRICS[self.task])}"

@@ -76,7 +76,7 @@ def show_evolution(
 def draw_evolution(connection: Connection, shown: dict[str, Any]) -> dict[str, str]:
     """Its pictures, as parts of a page."""
     points = load_points(connection, shown["id"], _POINTS)
-    pictures = {"fitness": fitness_chart("Score over evaluations", points, alone=False)}
+    pictures = {"fitness": fitness_chart("Score over evaluations", points, alone=False), "front": ""}
     rows = [
         (one["id"], one["objectives"][0], one["objectives"][1])
         for one in shown["population"]

@@ -25,16 +25,20 @@ from typing import Any
 
 from sqlalchemy import select
 
+from master.darwin.engines import gepa_replay
 from master.darwin.engines.breed import Breeding
 from master.darwin.engines.choose import make_engine
 from master.darwin.engines.pareto import hypervolume2
-from master.darwin.engines.protocol import Engine, Evaluation, Trial
+from master.darwin.engines.protocol import Engine, Evaluation, Proposed, Trial
 from master.darwin.engines.replay import replay
 from master.darwin.engines.rules import Rules
 from master.darwin.engines.vector import Space, VectorVariation
+from master.darwin.genome import Space as TextSpace
 from master.darwin.records import load_log
 from master.darwin.tables import candidates
+from master.darwin.variation import TextVariation
 from master.flows.carried import load_carried
+from master.flows.runs import cancel_run
 from master.settings import load_settings
 from master.store import Database
 from master.store.artifacts import ArtifactFolder
@@ -124,6 +128,9 @@ def bench_onemax(bed: Bed, seeds: int) -> dict[str, Any]:
         rig = bed.rig(count, workers=_WORKERS)
         run_id = bed.start(rig, _ONEMAX, 5000, population=10, seed=seed)
         rig.run(run_id, until=lambda: bool(solved))  # noqa: B023 (called in this turn)
+        if rig.row(run_id).state == "running":
+            # What it has in flight is not for the next one's workers.
+            rig.write(cancel_run, run_id, by="bench")
         if solved:
             needed.append(solved)
         say(f"onemax seed {seed}: {solved or 'not solved'}")
@@ -331,6 +338,72 @@ def bench_cma(bed: Bed, seeds: int) -> dict[str, Any]:
     return {"cma_sphere5_ok": best < 1e-8, "cma_identical": ours == theirs}
 
 
+def bench_gepa(bed: Bed, seeds: int) -> dict[str, Any]:
+    """GEPA in this process against GEPA through asks and tells, answered by 8 workers in an order of chance;
+    and how much sooner 8 workers are done, on a simulated clock with log-normal times."""
+    same = [_gepa_candidates(seed) for seed in range(max(1, seeds // 3))]
+    ours_s = statistics.mean(ours for _, ours, _ in same)
+    theirs_s = statistics.mean(theirs for _, _, theirs in same)
+    say(f"gepa: {theirs_s:.0f} s of work done in {ours_s:.0f} s by {_WORKERS} workers (simulated clock)")
+    return {"gepa_same_candidates": all(equal for equal, _, _ in same)}
+
+
+class _AtHand:
+    """Answers GEPA at once, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, None] = {}
+
+    def answer(self, texts: dict[str, str], example: int) -> tuple[float, str]:
+        text = texts["instruction"]
+        self.seen[text] = None
+        score = min(1.0, len(text) / (200 + 70 * (example % 5)))
+        return score, f"{example} was wrong" if score < 1 else ""
+
+    def rewritten(self, texts: dict[str, str], mistakes: tuple[str, ...]) -> str:
+        return f"{texts['instruction']} Mind {len(mistakes)}." if mistakes else texts["instruction"]
+
+
+def _gepa_candidates(seed: int) -> tuple[bool, float, float]:
+    """Whether both have the same candidates in the same order; seconds of the fleet, and of the work."""
+    space = TextSpace(labels=("a", "b"), pool=tuple((at, "ab"[at % 2]) for at in range(8)))
+    variation = TextVariation(space)
+    blocks = tuple(tuple(range(at, at + 4)) for at in range(0, 32, 4))
+    engine = make_engine("gepa", variation, Rules(seed=seed, budget=150, blocks=blocks), None)
+    model, chance = _AtHand(), random.Random(seed)
+    now, worked = 0.0, 0.0
+    busy: list[tuple[float, int, Any]] = []
+    while True:
+        while len(busy) < _WORKERS and (ask := engine.ask()) is not None:
+            seconds = lognormal(chance)
+            worked += seconds
+            busy.append((now + seconds, ask.number, ask))
+        if not busy:
+            break
+        busy.sort(key=lambda one: one[:2])
+        now, _, ask = busy.pop(0)
+        _answer_gepa(engine, model, ask)
+    theirs = _AtHand()
+    first = {"instruction": variation.seeds(1, seed)[0].instruction}
+    examples = [example for block in blocks for example in block]
+    gepa_replay.run(theirs, first, examples, examples, seed=seed, most_metric_calls=2000)
+    ours = list(engine.snapshot()["numbers"])
+    return len(ours) > 2 and ours == list(theirs.seen)[: len(ours)], now, worked
+
+
+def _answer_gepa(engine: Engine[Any], model: _AtHand, ask: Any) -> None:
+    if isinstance(ask, Trial):
+        text = {"instruction": ask.candidate.genome.instruction}
+        known = [model.answer(text, at) for at in ask.examples]
+        told = tuple(feedback for _, feedback in known if feedback)
+        engine.tell(ask.number, Evaluation(scores=tuple(score for score, _ in known), feedback=told))
+        return
+    genome = dict(ask.request["genome"])
+    texts = {"instruction": genome["instruction"]}
+    genome["instruction"] = model.rewritten(texts, tuple(ask.request["feedback"]))
+    engine.tell(ask.number, Proposed(genomes=(genome,)))
+
+
 def bench_racing(bed: Bed, seeds: int) -> dict[str, Any]:
     from tests.bench.racing import measure
 
@@ -341,6 +414,7 @@ PARTS: dict[str, Callable[[Bed, int], dict[str, Any]]] = {
     "onemax": bench_onemax,
     "zdt1": bench_zdt1,
     "cma": bench_cma,
+    "gepa": bench_gepa,
     "async": bench_async,
     "kills": bench_kills,
     "master": bench_master,

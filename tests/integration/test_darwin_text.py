@@ -278,3 +278,20 @@ def test_several_objectives_keep_a_front(bed: Bed, engine: str) -> None:
     found = bed.found(objectives="score,tokens,time", engine=engine)
 
     assert found["cost"]["evaluations"] == 4 * 8 * 3
+
+
+def test_gepa_evolves_through_the_fleet(bed: Bed) -> None:
+    def wise(genome: Genome) -> float:
+        return 0.9 if "carefully" in genome.instruction else 0.3
+
+    found = bed.found(
+        wise,
+        critic_says=lambda number: f"```\nRead it carefully, version {number}. Labels: {{labels}}\n```",
+        critic="openai:http://x#capable",
+        engine="gepa",
+        budget={"evals": 40},
+        workers=4,
+    )
+
+    assert "carefully" in found["best"]["genome"]["instruction"]
+    assert found["cost"]["evaluations"] >= 20

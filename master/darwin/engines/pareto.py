@@ -2,7 +2,7 @@
 
 K. Deb, A. Pratap, S. Agarwal and T. Meyarivan, "A fast and elitist multiobjective genetic algorithm:
 NSGA-II", IEEE Transactions on Evolutionary Computation 6 (2002) 182-197. Everything here is the more
-the better. ``tests/unit/darwin`` compares fronts and survivors with DEAP's.
+the better. ``tests/unit/darwin`` compares fronts and crowding with DEAP's.
 """
 
 from __future__ import annotations
