@@ -13,6 +13,7 @@ from master.darwin.split import blocks, divide, draw
 from tasks import darwin_evaluate, darwin_index, darwin_rehearse
 from tasks.darwin_genome import Corpus
 from tasks.errors import InvalidInput
+from tasks.needs import Needs
 from tasks.record import Record
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def _rehearse(ctx: FlowContext, params: ExamplesParams, corpus: Corpus, corpus_s
         "rehearse",
         darwin_rehearse.TASK,
         darwin_rehearse.Request(metric=metric, corpus=corpus_sha256, examples=examples),
+        needs=Needs(executor="docker" if metric.source and not metric.trusted else ""),
     )
     if tried.right < _RIGHT_AT_LEAST or tried.right <= tried.wrong:
         raise InvalidInput(
