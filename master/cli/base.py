@@ -37,8 +37,8 @@ class Api:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self._call("POST", path, body=json.dumps(body or {}).encode(), query=query, headers=headers)
 
-    def delete(self, path: str) -> None:
-        self._call("DELETE", path)
+    def delete(self, path: str) -> Any:
+        return self._call("DELETE", path)
 
     def upload(self, name: str, data: bytes, media_type: str) -> str:
         """Keep bytes as an artifact; returns its SHA-256."""

@@ -17,12 +17,14 @@ from tasks.errors import D8Error
 
 #: Command groups, one module each, loaded when they are used: ``d8 --help`` stays quick.
 GROUPS: dict[str, str] = {
+    "admin": "When the owner is locked out: reset.",
     "approval": "Questions that wait for you: list, show, approve, reject, done, abandon, rehearse, policy.",
     "client": "Client projects: from a brief to a delivered website.",
     "darwin": "Evolve agents against labelled examples.",
     "ledger": "The money: balance, report, budget, record, reverse, verify, export.",
     "niche": "Study markets from keyword exports.",
     "run": "Runs: list, show, cancel, retry.",
+    "token": "Tokens for programs, such as Prometheus: create, list, revoke.",
     "worker": "Workers: list, invite, join, start, drain, resume, update, remove.",
 }
 #: Single commands and the module that holds each.

@@ -218,7 +218,7 @@ def test_command_line_with_a_real_master(d8_home: Path, start_process: StartProc
         assert done.returncode == status, done.stderr
         return done.stdout + done.stderr
 
-    ready = Ready(kind="http", where=f"http://127.0.0.1:{port}/readyz", what="the API")
+    ready = Ready(kind="http", where=f"http://127.0.0.1:{port}/livez", what="the API")
     wait_until(ready.holds, 60.0, "the API answers", master.tail)
     assert "Recorded as entry 1." in d8(
         "record",
