@@ -146,6 +146,22 @@ def raise_unless_done(run: dict[str, Any]) -> None:
         raise D8Error(f"run {run['id']} {run['state']}: {run['error']}")
 
 
+def suggest_next(run: dict[str, Any]) -> None:
+    """The next useful command, beside the data."""
+    if run["state"] == "waiting":
+        messages().print(f"{run['id']} waits for you: 'd8 approval list' shows what it asks.")
+    elif run["state"] == "failed":
+        messages().print(
+            f"'d8 run show {run['id']}' says where it failed, 'd8 run retry {run['id']}' goes on from there."
+        )
+    elif run["state"] in ENDED:
+        messages().print(f"'d8 run show {run['id']}' has its steps.")
+    else:
+        messages().print(
+            f"{run['id']} goes on: 'd8 watch' shows the fleet, 'd8 run show {run['id']}' this run."
+        )
+
+
 def emit(data: Any, json_mode: bool, render: Callable[[Any], Any]) -> None:
     """Data on standard output: JSON for programs, whatever ``render`` returns for people."""
     if json_mode:
