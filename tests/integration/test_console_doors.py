@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from master.api import metrics_routes
+from master.cli.doctor.examine import CHECKS
+from master.cli.doctor.ground import ground_here
+from master.settings import load_settings
 from master.tokens import LOCAL_OWNER, Scope, create_token
 from tests.integration.test_web import Stage, stage
 from tests.support import ROOT, Valkey
@@ -133,3 +137,32 @@ def test_alive_without_a_broker_ready_with_one(
     assert own_valkey.password not in answer.text
     assert client.get("/livez").status_code == 200
     assert json.loads(client.get("/livez").text).keys() == {"alive", "build"}
+
+
+def test_doctor_finds_a_broker_that_forgets_or_does_not_answer(d8_home: Path, own_valkey: Valkey) -> None:
+    settings = load_settings()
+    ground = ground_here(settings)
+
+    def levels() -> list[str | None]:
+        found = [CHECKS[name](ground) for name in ("broker", "broker settings")]
+        assert all(own_valkey.password not in one.found for one in found if one)
+        return [one.level if one else None for one in found]
+
+    assert levels() == ["warning", None]
+    settings.run_folder.mkdir()
+    (settings.run_folder / "broker.url").write_text(own_valkey.url)
+    assert levels() == ["ok", "ok"]
+    with own_valkey.client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+    assert levels() == ["ok", "warning"]
+    own_valkey.kill()
+    assert levels() == ["missing", None]
+
+
+def test_doctor_as_a_command_is_quick_and_says_all_of_it(d8_home: Path) -> None:
+    began = time.monotonic()
+    done = d8("doctor", "--json")
+    assert time.monotonic() - began < 15, "5 s on a quiet machine"
+    assert done.returncode == 3
+    assert len(json.loads(done.stdout)) >= 15
+    assert set(json.loads(done.stdout)[0]) == {"check", "level", "found", "remedy"}

@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from master.store import Database
+from master.store.size import database_bytes
 from tasks.record import Record
 
 
@@ -20,19 +21,10 @@ class Disk(Record):
 
 def read_disk(database: Database, connection: Connection) -> Disk:
     if database.sqlite:
-        path = Path(database.url.database or "")
-        files = (path, path.with_name(path.name + "-wal"))
-        return Disk(size_bytes=sum(map(_size, files)), written_bytes=_written_by_us())
-    size = connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
-    written = connection.execute(text("SELECT wal_bytes FROM pg_stat_wal")).scalar_one()
-    return Disk(size_bytes=int(size), written_bytes=int(written))
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+        written = _written_by_us()
+    else:
+        written = int(connection.execute(text("SELECT wal_bytes FROM pg_stat_wal")).scalar_one())
+    return Disk(size_bytes=database_bytes(database, connection), written_bytes=written)
 
 
 def _written_by_us() -> int:
