@@ -102,7 +102,8 @@ class BrokerProbe:
         broker = Broker(url, connect_timeout=_BROKER_WAIT_S, transport_options=options)
         try:
             broker.ensure_connection(max_retries=1, timeout=_BROKER_WAIT_S)
-        except (KombuError, OSError):
+        except (KombuError, OSError, *broker.connection_errors):
+            # The last are its transport's own: a password that is refused, for one.
             return False
         finally:
             broker.release()

@@ -131,6 +131,9 @@ def test_alive_without_a_broker_ready_with_one(
     address = stage.home / "run" / "broker.url"
     address.write_text(own_valkey.url)
     assert client.get("/readyz").json()["ready"] is True
+    address.write_text(own_valkey.url.replace(own_valkey.password, "wrong"))
+    assert client.get("/readyz").status_code == 503, "it answers, but not to us"
+    address.write_text(own_valkey.url)
     own_valkey.kill()
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["database"]) == (503, True)
@@ -152,6 +155,9 @@ def test_doctor_finds_a_broker_that_forgets_or_does_not_answer(d8_home: Path, ow
     settings.run_folder.mkdir()
     (settings.run_folder / "broker.url").write_text(own_valkey.url)
     assert levels() == ["ok", "ok"]
+    (settings.run_folder / "broker.url").write_text(own_valkey.url.replace(own_valkey.password, "wrong"))
+    assert levels() == ["missing", None]
+    (settings.run_folder / "broker.url").write_text(own_valkey.url)
     with own_valkey.client() as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
     assert levels() == ["ok", "warning"]

@@ -153,9 +153,9 @@ def check_broker(ground: Ground) -> Finding:
     connection = Connection(url, connect_timeout=WAIT_S, transport_options=options)
     try:
         connection.ensure_connection(max_retries=1, timeout=WAIT_S)
-    except (OperationalError, OSError):
+    except (OperationalError, OSError, *connection.connection_errors):
         return missing(
-            "broker", f"{connection.as_uri()} does not answer",
+            "broker", f"{connection.as_uri()} does not answer, or refuses us",
             "start it with 'd8 up', or correct D8_BROKER_URL",
         )  # fmt: skip
     finally:
