@@ -8,10 +8,11 @@ import secrets
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, or_, select
 
 from master.store.artifacts import write_whole
 from master.store.tables import tokens
+from tasks.errors import InvalidInput, NotFound, Refused
 from tasks.files import read_text_or_empty
 from tasks.record import Record
 
@@ -21,6 +22,14 @@ class Scope(enum.StrEnum):
     WORKER = "worker"
     #: Good for one thing, once: to become a worker.
     INVITE = "invite"
+    #: Reads ``/metrics`` and nothing else: for Prometheus.
+    METRICS = "metrics"
+
+
+#: The token of the master's own machine, in its home.
+LOCAL_OWNER = "local-owner"
+#: Names that the master gives: the dashboard's sessions go by theirs.
+RESERVED = (LOCAL_OWNER, "local-worker", "dashboard")
 
 
 class Principal(Record):
@@ -30,6 +39,15 @@ class Principal(Record):
     name: str
     #: The only worker that may be spoken for; "" for any.
     worker: str = ""
+
+
+class KnownToken(Record):
+    """What is known of a token: not the token."""
+
+    name: str
+    scope: Scope
+    created_at: datetime
+    expires_at: datetime | None
 
 
 def digest_token(token: str) -> str:
@@ -79,6 +97,52 @@ def local_token(connection: Connection, scope: Scope, path: Path, *, now: dateti
     if find_principal(connection, token, now=now) is None:
         _keep(connection, token, scope, f"local-{scope}", now, None)
     return token
+
+
+def name_token(connection: Connection, scope: Scope, name: str, *, now: datetime) -> str:
+    """A new token of the owner's, under a name by which it can be revoked. ``Refused`` when the name is taken."""
+    if scope not in (Scope.OWNER, Scope.METRICS):
+        raise InvalidInput(
+            f"a token of scope {scope} cannot be made so: choose {Scope.METRICS} or {Scope.OWNER}"
+        )
+    if name in RESERVED or any(known.name == name for known in list_tokens(connection, now=now)):
+        raise Refused(
+            f"there is a token called {name!r} already: choose another name, or take that one away with "
+            f"'d8 token revoke {name}'"
+        )
+    return create_token(connection, scope, name, now=now)
+
+
+def list_tokens(connection: Connection, *, now: datetime) -> list[KnownToken]:
+    """The owner's tokens and sessions that are good now, oldest first; workers' are seen as workers."""
+    mine = tokens.c.scope.in_((Scope.OWNER, Scope.METRICS))
+    alive = or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > now)
+    return [
+        KnownToken(name=row.name, scope=row.scope, created_at=row.created_at, expires_at=row.expires_at)
+        for row in connection.execute(select(tokens).where(mine, alive).order_by(tokens.c.created_at))
+    ]
+
+
+def revoke_token(connection: Connection, name: str) -> int:
+    """Take the owner's tokens of this name away; returns how many. ``NotFound``; ``Refused`` for the one that
+    this machine's command line uses."""
+    if name == LOCAL_OWNER:
+        raise Refused(f"{name!r} is the token of this machine's own commands: 'd8 admin reset' replaces it")
+    gone = connection.execute(
+        delete(tokens).where(tokens.c.name == name, tokens.c.scope.in_((Scope.OWNER, Scope.METRICS)))
+    ).rowcount
+    if not gone:
+        raise NotFound(f"no token is called {name!r}: 'd8 token list' shows them")
+    return gone
+
+
+def reset_owner(connection: Connection, path: Path, *, now: datetime) -> int:
+    """Every token, session and code of the owner is worth nothing from now on; ``path`` gets a new token.
+    Returns how many were taken away. Workers and scrapers keep theirs."""
+    gone = connection.execute(delete(tokens).where(tokens.c.scope == Scope.OWNER)).rowcount
+    path.unlink(missing_ok=True)
+    local_token(connection, Scope.OWNER, path, now=now)
+    return gone
 
 
 def _new_token() -> str:

@@ -33,7 +33,7 @@ def master_parts(settings: Settings, *, workers: list[str], flower: bool) -> lis
             name="api",
             command=python("master.api"),
             ready=Ready(
-                kind="http", where=f"http://{_own(settings.host)}:{settings.port}/readyz", what="the API"
+                kind="http", where=f"http://{_own(settings.host)}:{settings.port}/livez", what="the API"
             ),
         )
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -28,6 +28,8 @@ class FleetSettings(BaseSettings):
     master_url: str = ""
     #: Wait so long for an answer from the master.
     master_timeout_s: float = Field(default=30.0, gt=0, le=600)
+    #: How logs are written: lines for people, or one JSON object a line.
+    log_format: Literal["text", "json"] = "text"
 
     @property
     def run_folder(self) -> Path:

@@ -15,7 +15,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from pydantic import ValidationError
 
 from tasks.errors import Cancelled, D8Error, PermanentFailure, TransientFailure
-from tasks.log import say
+from tasks.log import about, say
 from tasks.protocol import ClaimRequest, Failure, Grant, Refusal, Report, Ticket
 from tasks.spec import TaskSpec
 from worker.attempt import TRIES, Attempt, LeaseKeeper
@@ -61,15 +61,17 @@ class Runner:
         attempt = Attempt(grant, self._client, self._make_models(), self._identity.name)
         self._keeper.hold(attempt)
         started = time.monotonic()
-        report = _run_handler(task, attempt, self._identity.name)
+        with about(run=grant.run, step=grant.step, attempt=grant.attempt, worker=self._identity.name):
+            report = _run_handler(task, attempt, self._identity.name)
         say(
             log,
             logging.INFO if report.failure is None else logging.WARNING,
             "step_ran",
+            run=grant.run,
             step=grant.step,
             attempt=grant.attempt,
+            worker=self._identity.name,
             task=task.name,
-            run=grant.run,
             outcome=report.failure or "done",
             seconds=round(time.monotonic() - started, 3),
             **({"error": report.error[:300]} if report.error else {}),

@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 from pydantic import ValidationError
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Scope_
 
@@ -22,9 +20,10 @@ from master.api.errors import show_error, show_invalid
 from master.api.fleet_routes import fleet_router
 from master.api.joining import joining_routes
 from master.api.ledger_routes import ledger_router
-from master.api.metrics_routes import metrics_route
+from master.api.metrics_routes import health_routes, metrics_routes
 from master.api.owner_routes import artifact_router, owner_router
 from master.api.services import Services
+from master.api.token_routes import token_router
 from master.api.worker_routes import worker_routes
 from master.approvals import PolicyFile
 from master.capabilities import load_capabilities
@@ -114,7 +113,7 @@ def create_api(settings: Settings) -> FastAPI:
         openapi_url="/api/openapi.json",
         redoc_url=None,
     )
-    gatekeeper = Gatekeeper(services)
+    gatekeeper = api.state.gatekeeper = Gatekeeper(services)
     api.state.workers_door = Starlette(
         routes=worker_routes(services, gatekeeper),
         exception_handlers={D8Error: show_error, ValidationError: show_invalid},
@@ -124,19 +123,16 @@ def create_api(settings: Settings) -> FastAPI:
     api.include_router(owner_router(services, gatekeeper))
     api.include_router(approval_router(services, gatekeeper))
     api.include_router(fleet_router(services, gatekeeper))
+    api.include_router(token_router(services, gatekeeper))
     api.include_router(ledger_router(services, gatekeeper))
     api.include_router(darwin_router(services, gatekeeper))
-    api.router.routes.append(metrics_route(services, gatekeeper))
+    api.router.routes.extend(metrics_routes(services, gatekeeper))
+    api.router.routes.extend(health_routes(services))
     api.include_router(artifact_router(services, gatekeeper))
     api.include_router(client_router(services.read, services.write, gatekeeper.require(Scope.OWNER)))
     api.router.routes.extend(webhook_routes(settings, services.write, services.clock))
     api.router.routes.extend(web_routes(services, gatekeeper))
     api.add_exception_handler(D8Error, show_error)
     api.add_exception_handler(ValidationError, show_invalid)
-
-    @api.get("/readyz", include_in_schema=False)
-    async def ready(_: Request) -> Response:
-        await services.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
-        return JSONResponse({"ready": True, "build": build.id})
 
     return api

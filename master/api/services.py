@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -34,6 +35,8 @@ class Services:
     policy: Callable[[], Policy]
     #: RabbitMQ's management API, where there is one.
     rabbitmq: Management | None = None
+    #: Claims refused since this process began, by ``RefusalReason``.
+    refusals: Counter[str] = dataclasses.field(default_factory=Counter)
 
     async def write(self, function: Callable[[Connection], T], *, durable: bool = True) -> T:
         """Run a write in the next group commit; returns once it is committed (see ``Database.write``)."""

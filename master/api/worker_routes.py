@@ -17,6 +17,7 @@ from master.api.services import Services
 from master.clock import Clock
 from master.dispatch.claims import claim_step, record_report, renew_lease
 from master.dispatch.losses import record_lost
+from master.dispatch.refusals import KnownRefusal
 from master.fleet.strikes import note_success_elsewhere
 from master.fleet.workers import hear_worker, join_worker, leave_worker
 from master.tokens import Scope
@@ -45,6 +46,8 @@ def worker_routes(services: Services, gatekeeper: Gatekeeper) -> list[Route]:
             if principal.worker and speaks_for and speaks_for != principal.worker:
                 raise Refused(f"this token is worker {principal.worker!r}'s, not {speaks_for!r}'s")
             answer = await services.write(partial(_swapped, handle, parsed), durable=durable)
+            if isinstance(answer, KnownRefusal):
+                services.refusals[answer.reason] += 1
             return Response(answer.model_dump_json() if answer else "{}", media_type="application/json")
 
         return Route(path, endpoint, methods=["POST"])

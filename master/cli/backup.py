@@ -70,6 +70,8 @@ def backup(
             )  # fmt: skip
     finally:
         database.close()
+    # For 'd8 doctor'.
+    (settings.home / "last-backup").write_text(f"{utc_now().isoformat()}\n", encoding="utf-8")
     emit(_facts(manifest, file, encrypted=bool(passphrase)), json_mode, _render)
 
 

@@ -37,8 +37,8 @@ class Api:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self._call("POST", path, body=json.dumps(body or {}).encode(), query=query, headers=headers)
 
-    def delete(self, path: str) -> None:
-        self._call("DELETE", path)
+    def delete(self, path: str) -> Any:
+        return self._call("DELETE", path)
 
     def upload(self, name: str, data: bytes, media_type: str) -> str:
         """Keep bytes as an artifact; returns its SHA-256."""
@@ -144,6 +144,22 @@ def raise_unless_done(run: dict[str, Any]) -> None:
     """``D8Error`` with the run's own reason when it failed or was cancelled."""
     if run["state"] in ("failed", "cancelled"):
         raise D8Error(f"run {run['id']} {run['state']}: {run['error']}")
+
+
+def suggest_next(run: dict[str, Any]) -> None:
+    """The next useful command, beside the data."""
+    if run["state"] == "waiting":
+        messages().print(f"{run['id']} waits for you: 'd8 approval list' shows what it asks.")
+    elif run["state"] == "failed":
+        messages().print(
+            f"'d8 run show {run['id']}' says where it failed, 'd8 run retry {run['id']}' goes on from there."
+        )
+    elif run["state"] in ENDED:
+        messages().print(f"'d8 run show {run['id']}' has its steps.")
+    else:
+        messages().print(
+            f"{run['id']} goes on: 'd8 watch' shows the fleet, 'd8 run show {run['id']}' this run."
+        )
 
 
 def emit(data: Any, json_mode: bool, render: Callable[[Any], Any]) -> None:

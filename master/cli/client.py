@@ -30,7 +30,7 @@ def add(
     json_mode: Json = False,
 ) -> None:
     """Add a client; work on the project begins at once."""
-    from master.cli.base import connect, emit, follow_run, messages, raise_unless_done
+    from master.cli.base import connect, emit, follow_run, messages, raise_unless_done, suggest_next
 
     data = read_brief_file(brief)
     check_brief(data, brief)
@@ -43,6 +43,7 @@ def add(
     if wait and client["run_id"]:
         run = follow_run(api, client["run_id"])
         raise_unless_done(run)
+        suggest_next(run)
         client = {**api.get(f"/api/clients/{client['id']}"), "new": client["new"]}
     emit(client, json_mode, _sentence)
     if client["state"] == "failed":

@@ -37,7 +37,7 @@ def start(
     json_mode: Json = False,
 ) -> None:
     """Start a study."""
-    from master.cli.base import connect, emit, follow_run, raise_unless_done, start_run
+    from master.cli.base import connect, emit, follow_run, raise_unless_done, start_run, suggest_next
 
     markets = market or ["spain"]
     exports = _read_exports(files, markets)
@@ -60,6 +60,7 @@ def start(
     run = follow_run(api, run_id)
     raise_unless_done(run)
     emit({**run, "niches": _ranked(api, run)}, json_mode, _render)
+    suggest_next(run)
 
 
 @app.command()

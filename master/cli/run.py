@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from master.cli.base import connect, emit, follow_run, messages, raise_unless_done, start_run, table
+from master.cli.base import (
+    connect,
+    emit,
+    follow_run,
+    messages,
+    raise_unless_done,
+    start_run,
+    suggest_next,
+    table,
+)
 from master.cli.look import Json
 from tasks.errors import InvalidInput
 
@@ -80,6 +89,7 @@ def start(
     run_id = start_run(api, flow=flow, params=parsed)
     run = follow_run(api, run_id) if wait else api.get(f"/api/runs/{run_id}")
     emit(run, json_mode, _render_run)
+    suggest_next(run)
     raise_unless_done(run)
 
 

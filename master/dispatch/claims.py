@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Text, and_, bindparam, cast, exists, func, insert, or_, select, update
 
 from master.dispatch.finish import finish_step, give_back
-from master.dispatch.refusals import met_needs, why_refused
+from master.dispatch.refusals import RefusalReason, met_needs, refuse, why_refused
 from master.dispatch.states import StepState
 from master.events import record_event
 from master.store.tables import attempts, steps, workers
@@ -264,16 +264,20 @@ def _grant(request: ClaimRequest, step: Row[Any], lease_s: float) -> Grant:
 def _repeat_or_refuse(connection: Connection, request: ClaimRequest, lease_s: float) -> Grant | Refusal:
     step = connection.execute(_HELD, {"b_step": request.step}).first()
     if step is None:
-        return Refusal(refused=f"there is no step {request.step}")
+        return refuse(RefusalReason.UNKNOWN_STEP, f"there is no step {request.step}")
     held = (step.state, step.attempt, step.claim, step.session)
     if held == (StepState.RUNNING, request.attempt, request.claim, request.session):
         return _grant(request, step, lease_s)
     if step.attempt != request.attempt:
-        return Refusal(
-            refused=f"attempt {request.attempt} is over: step {step.id} is at attempt {step.attempt}"
+        return refuse(
+            RefusalReason.OLD_ATTEMPT,
+            f"attempt {request.attempt} is over: step {step.id} is at attempt {step.attempt}",
         )
     if step.state != StepState.QUEUED:
-        return Refusal(refused=f"step {step.id} is {step.state}")
+        return refuse(RefusalReason.NOT_QUEUED, f"step {step.id} is {step.state}")
     if step.build != request.build:
-        return Refusal(refused=f"step {step.id} wants build {step.build}, the ticket says {request.build}")
-    return Refusal(refused=why_refused(connection, request, step))
+        return refuse(
+            RefusalReason.OLD_TICKET,
+            f"step {step.id} wants build {step.build}, the ticket says {request.build}",
+        )
+    return why_refused(connection, request, step)

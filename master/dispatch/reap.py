@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select, update
 
 from master.dispatch.finish import give_back
 from master.dispatch.states import StepState
+from master.events import record_event
 from master.store.tables import steps
 from tasks.protocol import Failure
 
@@ -19,6 +20,15 @@ def reap_leases(connection: Connection, *, now: datetime, limit: int = 500) -> i
     ).all()
     for step in expired:
         why = f"worker {step.worker!r} was not heard from for the length of its lease"
+        record_event(
+            connection,
+            "lease_expired",
+            now,
+            run_id=step.run_id,
+            step_id=step.id,
+            worker=step.worker,
+            attempt=step.attempt,
+        )
         give_back(connection, step, Failure.LOST, why, now=now)
     return len(expired)
 

@@ -32,7 +32,7 @@ from master.store import Database
 from master.store.artifacts import ArtifactFolder, record_artifact
 from master.store.tables import runs, steps
 from tasks.errors import D8Error
-from tasks.log import say
+from tasks.log import about, say
 
 log = logging.getLogger("d8.flows")
 
@@ -61,8 +61,9 @@ class Engine:
     def advance(self, run_id: str) -> None:
         """Run passes until none is due."""
         try:
-            while self._one_pass(run_id):
-                pass
+            with about(run=run_id):
+                while self._one_pass(run_id):
+                    pass
         except Superseded:
             say(log, logging.INFO, "pass_superseded", run=run_id)
 

@@ -69,6 +69,31 @@ def verify_ledger(connection: Connection, *, head: str = "") -> Verification:
     return Verification(sound=True, entries=seq, head=previous)
 
 
+def verify_newest(connection: Connection, most: int = 200) -> str:
+    """The chain of the newest entries and the head, in a moment; what is wrong, or "". What lies before, and
+    what is derived, only ``verify_ledger`` sees."""
+    at_s = type_coerce(ledger_entries.c.at, Float(53)).label("at_s")
+    entries = connection.execute(
+        select(ledger_entries, at_s).order_by(ledger_entries.c.seq.desc()).limit(most)
+    ).all()[::-1]
+    if not entries:
+        seq, previous = 0, GENESIS
+    else:
+        seq, previous = entries[0].seq - 1, entries[0].previous_hash
+    postings = select(ledger_postings).where(ledger_postings.c.seq > seq)
+    of_entry: dict[int, list[Row[Any]]] = {}
+    for posting in connection.execute(postings.order_by(ledger_postings.c.seq, ledger_postings.c.number)):
+        of_entry.setdefault(posting.seq, []).append(posting)
+    try:
+        for row in entries:
+            _check(row, of_entry.get(row.seq, []), seq + 1, previous)
+            seq, previous = row.seq, row.hash
+        _check_head(connection, seq, previous)
+    except _Wrong as wrong:
+        return wrong.problem
+    return ""
+
+
 def one_view(connection: Connection) -> None:
     """All further reads of this transaction see one moment. Call it first in a read."""
     if connection.dialect.name == "postgresql":

@@ -315,7 +315,7 @@ def _api(home: Path, database: Database) -> Iterator[dict[int, str]]:
             for person in PEOPLE
         }
     process = subprocess.Popen([sys.executable, "-m", "master.api"], cwd=ROOT, env=dict(os.environ))
-    url = f"http://127.0.0.1:{os.environ['D8_PORT']}/readyz"
+    url = f"http://127.0.0.1:{os.environ['D8_PORT']}/livez"
     try:
         deadline = time.monotonic() + 60
         while True:

@@ -103,7 +103,7 @@ def test_model_servers_numbers_reach_the_owner_prometheus_and_the_steps_record(
     assert own["d8_model_server_up"] == 1
     assert own["d8_model_memory_bytes"] > 2**20
     token = (fleet.home / "secrets" / "owner.token").read_text().strip()
-    master = f"http://127.0.0.1:{fleet.env['D8_PORT']}/metrics"
+    master = f"http://127.0.0.1:{fleet.env['D8_PORT']}/metrics/models"
     assert _scrape(master, Authorization=f"Bearer {token}").keys() == own.keys()
     assert urllib3.request("GET", master, retries=False).status == 401
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select, update
 from starlette.testclient import TestClient
 
 from master.api.app import create_api
@@ -19,6 +20,8 @@ from master.ledger import Money, reserve, settle
 from master.ledger.export import JournalWriter
 from master.ledger.money import format_number
 from master.ledger.report import balance, list_entries
+from master.ledger.tables import ledger_postings
+from master.ledger.verify import verify_newest
 from master.ready import Ready
 from master.settings import load_settings
 from master.store import Database
@@ -218,7 +221,7 @@ def test_command_line_with_a_real_master(d8_home: Path, start_process: StartProc
         assert done.returncode == status, done.stderr
         return done.stdout + done.stderr
 
-    ready = Ready(kind="http", where=f"http://127.0.0.1:{port}/readyz", what="the API")
+    ready = Ready(kind="http", where=f"http://127.0.0.1:{port}/livez", what="the API")
     wait_until(ready.holds, 60.0, "the API answers", master.tail)
     assert "Recorded as entry 1." in d8(
         "record",
@@ -258,3 +261,19 @@ def test_api_of_a_fresh_home_is_made_without_a_policy(d8_home: Path) -> None:
         token = (d8_home / "secrets" / "owner.token").read_text().strip()
         client.headers["authorization"] = f"Bearer {token}"
         assert client.get("/api/ledger/budgets").json() == []
+
+
+def test_newest_entries_show_that_they_were_changed(database: Database) -> None:
+    play(database.url.render_as_string(hide_password=False), 3, 60)
+    with database.read() as connection:
+        assert verify_newest(connection) == ""
+        assert verify_newest(connection, most=2) == ""
+    with database.write() as connection:
+        last = connection.execute(select(func.max(ledger_postings.c.seq))).scalar_one()
+        connection.execute(
+            update(ledger_postings)
+            .where(ledger_postings.c.seq == last)
+            .values(minor=ledger_postings.c.minor * 2)
+        )
+    with database.read() as connection:
+        assert f"entry {last}" in verify_newest(connection, most=2)

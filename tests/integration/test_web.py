@@ -394,10 +394,10 @@ def test_home_shows_each_workers_model_server(stage: Stage) -> None:
 def test_prometheus_reads_the_fleets_model_servers_with_the_owners_token(stage: Stage) -> None:
     put_worker(stage, "garage", ModelServerStats(rows=8, done=40))
     put_worker(stage, "attic", None)
-    assert stage.browser.get("/metrics").status_code == 401
+    assert stage.browser.get("/metrics/models").status_code == 401
     for scope, status in ((Scope.WORKER, 409), (Scope.OWNER, 200)):
         token = stage.code(scope=scope)
-        answer = stage.browser.get("/metrics", headers={"authorization": f"Bearer {token}"})
+        answer = stage.browser.get("/metrics/models", headers={"authorization": f"Bearer {token}"})
         assert answer.status_code == status
         if scope is Scope.OWNER:
             assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
