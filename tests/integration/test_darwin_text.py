@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from master.approvals import decide, list_approvals
+from master.approvals import Policy, Voter, decide, list_approvals
 from master.approvals.records import ApprovalState
 from master.darwin.agent import Agent
 from master.darwin.promote import get_agent
@@ -263,7 +263,8 @@ def test_an_agent_comes_into_use_only_when_the_owner_says_so(bed: Bed) -> None:
         (asked,) = list_approvals(connection, ApprovalState.PENDING)
     assert asked.type == "STRATEGIC_DECISION"
 
-    bed.rig.write(decide, asked.id, approve=True, by="owner", door="cli", note="", digest=asked.digest)
+    owner = Voter(identity="token:owner", name="owner", door="cli")
+    bed.rig.write(decide, asked.id, approve=True, voter=owner, policy=Policy(), note="", digest=asked.digest)
     row = bed.rig.run(bed.run_id)
 
     assert row.result["promotion"] == {"name": "intents", "approved": True, "version": 1}
