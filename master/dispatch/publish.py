@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, or_, select, update
 
 from master.dispatch.finish import record_outcome
 from master.dispatch.placement import Unservable, place
@@ -14,6 +14,7 @@ from master.dispatch.survey import survey_fleet, survey_steps
 from master.dispatch.wake import wake_run
 from master.events import record_event
 from master.store.tables import fleet, steps, workers
+from master.store.types import UtcDateTime
 from tasks.lanes import lane_queue, worker_queue
 from tasks.protocol import Ticket
 from tasks.record import Record
@@ -46,6 +47,23 @@ _POSTED = (
 )
 
 
+#: Made once: they are run for every step.
+_QUEUE = (
+    update(steps)
+    .where(steps.c.id.in_(bindparam("b_ids", expanding=True)), steps.c.state == StepState.READY)
+    .values(
+        state=StepState.QUEUED,
+        lane=bindparam("b_lane"),
+        sent_to=bindparam("b_worker"),
+        build=bindparam("b_build"),
+        rings=0,
+        ring_at=bindparam("b_ring_at", type_=UtcDateTime),
+    )
+    .returning(*_POSTED)
+)
+_FLEET_VALUE = select(fleet.c.value).where(fleet.c.name == bindparam("b_name"))
+
+
 def publish_ready(
     connection: Connection, *, now: datetime, waiting_per_slot: int, ring_again_s: float
 ) -> list[Posting]:
@@ -63,19 +81,14 @@ def publish_ready(
     postings: list[Posting] = []
     for lane, worker in {(one.lane, one.worker) for one in placed}:
         there_ids = [one.step_id for one in placed if (one.lane, one.worker) == (lane, worker)]
-        rows = connection.execute(
-            update(steps)
-            .where(steps.c.id.in_(there_ids), steps.c.state == StepState.READY)
-            .values(
-                state=StepState.QUEUED,
-                lane=lane,
-                sent_to=worker,
-                build=build,
-                rings=0,
-                ring_at=now + timedelta(seconds=ring_again_s),
-            )
-            .returning(*_POSTED)
-        )
+        values = {
+            "b_ids": there_ids,
+            "b_lane": lane,
+            "b_worker": worker,
+            "b_build": build,
+            "b_ring_at": now + timedelta(seconds=ring_again_s),
+        }
+        rows = connection.execute(_QUEUE, values)
         postings += [_posting(row) for row in rows]
     return sorted(postings, key=lambda posting: posting.ticket.step)
 
@@ -115,7 +128,7 @@ def ring_again(
 
 def fleet_value(connection: Connection, name: str) -> str:
     """A fact about the fleet as a whole, or ""."""
-    return connection.execute(select(fleet.c.value).where(fleet.c.name == name)).scalar() or ""
+    return connection.execute(_FLEET_VALUE, {"b_name": name}).scalar() or ""
 
 
 def set_fleet_value(connection: Connection, name: str, value: str) -> None:

@@ -5,30 +5,64 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 
-from sqlalchemy import Connection, exists, func, or_, select
+from sqlalchemy import Connection, bindparam, exists, func, or_, select
 
 from master.dispatch.placement import Candidate, Fleet, Host
 from master.dispatch.states import OPEN_RUNS, StepState
 from master.store.tables import paces, runs, steps, workers
+from master.store.types import UtcDateTime
 from tasks.needs import parse_needs
 from tasks.protocol import Hardware
 
 #: So many of a run's ready steps are looked at in one go; the next go follows at once.
 _WINDOW = 256
 
+# Made once: the survey is repeated for every step that a run waits for, and building these takes longer
+# than running them.
+_FLEET = select(
+    workers.c.name,
+    workers.c.state,
+    workers.c.lanes,
+    workers.c.slots,
+    workers.c.hardware,
+    workers.c.local,
+).where(workers.c.state != "removed", workers.c.session != "")
+_PACES = select(paces)
+_READY = steps.c.state == StepState.READY
+#: One look into the index per open run; a DISTINCT would read every step that is ready.
+_WAITING_RUNS = select(runs.c.id).where(
+    runs.c.state.in_(OPEN_RUNS), exists(select(steps.c.id).where(_READY, steps.c.run_id == runs.c.id))
+)
+_FIRST_READY = (
+    select(
+        steps.c.id,
+        steps.c.run_id,
+        steps.c.priority,
+        steps.c.lanes,
+        steps.c.task,
+        steps.c.needs,
+        steps.c.only_worker,
+        steps.c.worker,
+        steps.c.failures,
+    )
+    .where(
+        _READY,
+        steps.c.run_id == bindparam("b_run"),
+        or_(steps.c.not_before.is_(None), steps.c.not_before <= bindparam("b_now", type_=UtcDateTime)),
+    )
+    .order_by(steps.c.priority.desc(), steps.c.id)
+    .limit(bindparam("b_most"))
+)
+_IN_FLIGHT = (
+    select(steps.c.state, steps.c.lane, steps.c.worker, steps.c.sent_to, func.count().label("steps"))
+    .where(steps.c.state.in_((StepState.QUEUED, StepState.RUNNING)))
+    .group_by(steps.c.state, steps.c.lane, steps.c.worker, steps.c.sent_to)
+)
+
 
 def survey_fleet(connection: Connection, waiting_per_slot: int) -> Fleet:
     """The workers, and how many more tickets each lane takes."""
-    rows = connection.execute(
-        select(
-            workers.c.name,
-            workers.c.state,
-            workers.c.lanes,
-            workers.c.slots,
-            workers.c.hardware,
-            workers.c.local,
-        ).where(workers.c.state != "removed", workers.c.session != "")
-    ).all()
+    rows = connection.execute(_FLEET).all()
     active = [row for row in rows if row.state == "active"]
     slots: Counter[str] = Counter()
     for row in active:
@@ -49,7 +83,7 @@ def survey_fleet(connection: Connection, waiting_per_slot: int) -> Fleet:
         )
         for row in rows
     ]
-    known = connection.execute(select(paces)).all() if len(active) > 1 else []
+    known = connection.execute(_PACES).all() if len(active) > 1 else []
     if len(active) < len([host for host in hosts if host.active]):
         # A canary takes no place in any lane, but somebody has to look for it.
         free[""] = 1
@@ -58,40 +92,9 @@ def survey_fleet(connection: Connection, waiting_per_slot: int) -> Fleet:
 
 def survey_steps(connection: Connection, now: datetime, most: int) -> list[Candidate]:
     """The first ready steps of each open run, by priority."""
-    ready = steps.c.state == StepState.READY
-    # One look into the index per open run; a DISTINCT would read every step that is ready.
-    waiting_runs = (
-        connection.execute(
-            select(runs.c.id).where(
-                runs.c.state.in_(OPEN_RUNS),
-                exists(select(steps.c.id).where(ready, steps.c.run_id == runs.c.id)),
-            )
-        )
-        .scalars()
-        .all()
-    )
     found: list[Candidate] = []
-    for run_id in waiting_runs:
-        rows = connection.execute(
-            select(
-                steps.c.id,
-                steps.c.run_id,
-                steps.c.priority,
-                steps.c.lanes,
-                steps.c.task,
-                steps.c.needs,
-                steps.c.only_worker,
-                steps.c.worker,
-                steps.c.failures,
-            )
-            .where(
-                ready,
-                steps.c.run_id == run_id,
-                or_(steps.c.not_before.is_(None), steps.c.not_before <= now),
-            )
-            .order_by(steps.c.priority.desc(), steps.c.id)
-            .limit(min(most, _WINDOW))
-        )
+    for run_id in connection.execute(_WAITING_RUNS).scalars().all():
+        rows = connection.execute(_FIRST_READY, {"b_run": run_id, "b_now": now, "b_most": min(most, _WINDOW)})
         found += [
             Candidate(
                 step_id=row.id,
@@ -113,12 +116,7 @@ def _count_in_flight(connection: Connection) -> tuple[Counter[str], Counter[str]
     out: Counter[str] = Counter()
     waiting: Counter[str] = Counter()
     busy: Counter[str] = Counter()
-    rows = connection.execute(
-        select(steps.c.state, steps.c.lane, steps.c.worker, steps.c.sent_to, func.count().label("steps"))
-        .where(steps.c.state.in_((StepState.QUEUED, StepState.RUNNING)))
-        .group_by(steps.c.state, steps.c.lane, steps.c.worker, steps.c.sent_to)
-    )
-    for row in rows:
+    for row in connection.execute(_IN_FLIGHT):
         out[row.lane] += row.steps
         if row.state == StepState.RUNNING:
             busy[row.worker] += row.steps
