@@ -27,26 +27,24 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, select
 
 from master.approvals import (
     ApprovalState,
     ApprovalType,
     PolicyFile,
     Question,
-    create_approval,
     expire_approvals,
 )
 from master.approvals.tables import approvals
 from master.capabilities import load_capabilities
 from master.cli.base import Api
 from master.clock import utc_now
-from master.dispatch.states import RunState, StepKind, StepState
 from master.ledger.tables import ledger_entries
 from master.settings import load_settings
 from master.store import Database
 from master.store.migrate import migrate
-from master.store.tables import events, outcomes, runs, steps
+from master.store.tables import events, outcomes, runs
 from master.telegram.callbacks import Press, Verb, callback_key, encode_press
 from master.telegram.inbox import store_updates
 from master.telegram.process import process_update
@@ -54,6 +52,7 @@ from master.telegram.status import count_facts
 from master.telegram.ways import Ways
 from master.tokens import Scope, create_token
 from tasks.errors import D8Error
+from tests.asking import put_request
 from tests.servers import Postgres
 from tests.support import ROOT, free_port
 
@@ -161,27 +160,8 @@ def _ask(database: Database, requests: int, seed: int) -> list[Asked]:
 
 
 def _put(connection: Connection, number: int, question: Question, policy: Any, now: datetime) -> Asked:
-    run_id = f"race-{number}"
-    connection.execute(
-        insert(runs).values(
-            id=run_id, flow="niche", params={}, state=RunState.WAITING, woken_at=now, created_at=now, seen=1
-        )
-    )
-    step_id = connection.execute(
-        insert(steps)
-        .values(
-            run_id=run_id,
-            key="ask",
-            kind=StepKind.APPROVAL,
-            task="approval",
-            state=StepState.WAITING,
-            awaited=True,
-            created_at=now,
-        )
-        .returning(steps.c.id)
-    ).scalar_one()
-    approval_id = create_approval(
-        connection, question, run_id=run_id, step_id=step_id, step_key="ask", policy=policy, now=now
+    approval_id = put_request(
+        connection, question, run_id=f"race-{number}", key="ask", policy=policy, now=now, awaited=True
     )
     assert question.expires_s is not None
     return Asked(number=number, id=approval_id, expires_at=now + timedelta(seconds=question.expires_s))

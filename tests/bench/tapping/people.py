@@ -6,16 +6,14 @@ import random
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
-from master.approvals import ApprovalType, Question, create_approval
+from master.approvals import ApprovalType, Question
 from master.approvals.policy_file import parse_policy
 from master.approvals.tables import approvals
-from master.dispatch.states import StepKind, StepState
 from master.store import Database
-from master.store.tables import runs, steps
+from tests.asking import put_request
 from tests.integration.bot_api import BotApi
 
 #: Each is asked about one size of cost, so that many chats are busy at once.
@@ -161,22 +159,7 @@ def ask(people: People) -> None:
     now = datetime.now(UTC)
     with people.database.write() as connection:
         run_id = secrets.token_hex(6)
-        run: dict[str, Any] = {"id": run_id, "flow": "niche", "params": {}, "state": "waiting"}
-        connection.execute(insert(runs).values(**run, woken_at=now, created_at=now))
-        step_id = connection.execute(
-            insert(steps)
-            .values(
-                run_id=run_id,
-                key="buy",
-                kind=StepKind.APPROVAL,
-                task="",
-                state=StepState.WAITING,
-                awaited=True,
-                created_at=now,
-            )
-            .returning(steps.c.id)
-        ).scalar_one()
-        approval_id = create_approval(
-            connection, question, run_id=run_id, step_id=step_id, step_key="buy", policy=_POLICY, now=now
+        approval_id = put_request(
+            connection, question, run_id=run_id, key="buy", policy=_POLICY, now=now, awaited=True
         )
     people.acts[approval_id] = Act(user=USERS[place], cost_minor=cost_minor, until=until)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 
 from master.approvals import (
     Approval,
@@ -15,14 +15,11 @@ from master.approvals import (
     Policy,
     Question,
     Voter,
-    create_approval,
     decide,
     get_approval,
 )
-from master.dispatch.states import StepKind, StepState
 from master.store import Database
 from master.store.artifacts import ArtifactFolder
-from master.store.tables import runs, steps
 from master.telegram.api import open_api
 from master.telegram.callbacks import callback_key
 from master.telegram.pacing import Limits, Rate
@@ -31,6 +28,7 @@ from master.telegram.spending import Spending
 from master.telegram.status import count_facts
 from master.telegram.tables import telegram_refusals
 from master.telegram.ways import Ways
+from tests.asking import put_request
 from tests.integration.bot_api import BotApi
 
 TOKEN = "4242:AAH-secret_of-the-bot"
@@ -98,36 +96,8 @@ class Stage:
         self._count += 1
         run_id, key = f"run{self._count}", "buy-domain"
         with self.database.write() as connection:
-            connection.execute(
-                insert(runs).values(
-                    id=run_id,
-                    flow="niche",
-                    params={},
-                    state="waiting",
-                    woken_at=self.now,
-                    created_at=self.now,
-                )
-            )
-            step_id = connection.execute(
-                insert(steps)
-                .values(
-                    run_id=run_id,
-                    key=key,
-                    kind=StepKind.APPROVAL,
-                    task="",
-                    state=StepState.WAITING,
-                    created_at=self.now,
-                )
-                .returning(steps.c.id)
-            ).scalar_one()
-            approval_id = create_approval(
-                connection,
-                question,
-                run_id=run_id,
-                step_id=step_id,
-                step_key=key,
-                policy=self.policy,
-                now=self.now,
+            approval_id = put_request(
+                connection, question, run_id=run_id, key=key, policy=self.policy, now=self.now
             )
         return self.look(approval_id)
 

@@ -20,6 +20,7 @@ from master.approvals.timing import (
     to_do_reminders_due,
 )
 from tasks.errors import InvalidInput
+from tests.asking import make_approval
 
 NOW = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)
 WHOLE = """
@@ -45,44 +46,8 @@ def policy(text: str = WHOLE) -> Policy:
 
 
 def approval(number: int = 1, **given: object) -> Approval:
-    values: dict[str, object] = {
-        "id": f"a{number}",
-        "type": ApprovalType.PAYMENT,
-        "state": "pending",
-        "title": "Domain",
-        "reason": "The niche needs it",
-        "tried": "",
-        "cost_minor": 1250,
-        "currency": "EUR",
-        "category": "domains",
-        "project": "niche",
-        "expected": None,
-        "payload": {},
-        "evidence": {},
-        "urgency": Urgency.NORMAL,
-        "need": "",
-        "until": "decided",
-        "run_id": "r1",
-        "step_key": "buy",
-        "asked_for": "",
-        "revision": 1,
-        "digest": "d" * 64,
-        "created_at": NOW,
-        "asked_at": NOW,
-        "expires_at": NOW + timedelta(days=7),
-        "quorum": 1,
-        "decided_at": None,
-        "decided_by": "",
-        "door": "",
-        "note": "",
-        "execute_by": None,
-        "executed_at": None,
-        "executed_by": "",
-        "actual_minor": None,
-        "reference": "",
-        "replaced_by": "",
-    }
-    return Approval.model_validate({**values, **given})
+    times = {"created_at": NOW, "asked_at": NOW, "expires_at": NOW + timedelta(days=7)}
+    return make_approval(id=f"a{number}", **{**times, **given})
 
 
 def voter(identity: str) -> Voter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -19,50 +19,9 @@ from master.telegram.cards import CAPTION, FULL, SHORT, Heading, is_cut
 from master.telegram.markup import MAX_CALLBACK_ANSWER, MAX_CAPTION_UNITS, MAX_MESSAGE_UNITS, units
 from master.telegram.spending import Spending
 from master.telegram.texts import MOST_LISTED, Texts
+from tests.asking import NOW, make_approval
 
-NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BOTH = pytest.mark.parametrize("language", LANGUAGES)
-
-
-def make_approval(**given: Any) -> Approval:
-    values: dict[str, Any] = {
-        "id": "a7k2",
-        "type": ApprovalType.PAYMENT,
-        "state": ApprovalState.PENDING,
-        "title": "Domain tapas.es",
-        "reason": "The niche needs it",
-        "tried": "",
-        "cost_minor": 1250,
-        "currency": "EUR",
-        "category": "domains",
-        "project": "niche",
-        "expected": None,
-        "payload": {},
-        "evidence": {},
-        "urgency": "normal",
-        "need": "",
-        "until": "decided",
-        "asked_for": "",
-        "asked_at": NOW,
-        "quorum": 1,
-        "execute_by": None,
-        "executed_at": None,
-        "executed_by": "",
-        "actual_minor": None,
-        "reference": "",
-        "replaced_by": "",
-        "run_id": "r1",
-        "step_key": "buy",
-        "revision": 1,
-        "digest": "d" * 64,
-        "created_at": NOW,
-        "expires_at": NOW + timedelta(days=7),
-        "decided_at": None,
-        "decided_by": "",
-        "door": "",
-        "note": "",
-    }
-    return Approval.model_validate({**values, **given})
 
 
 def texts(language: str) -> Texts:
