@@ -23,6 +23,7 @@ from master.approvals import (
     list_to_do,
     record_refusal,
 )
+from master.approvals.answer import Settlement, settle
 from master.approvals.policy_file import parse_policy
 from master.approvals.tables import approval_revisions
 from master.capabilities import load_capabilities
@@ -445,3 +446,15 @@ def test_a_second_yes_that_the_budget_refuses_leaves_no_vote_behind(bench: Bench
 
     bench.write(both)
     assert [vote.by for vote in _asked(bench).votes] == ["Ana"]
+
+
+def test_an_answer_that_read_the_old_revision_does_not_decide_the_new_one(bench: Bench) -> None:
+    """Between looking and deciding, on Postgres, the question may have changed."""
+    run_id = bench.start("asks", name="changing")
+    read_before = _asked(bench)
+    ASKED["changing"] = {"cost_minor": 9900}
+    bench.write(lambda c, now: c.execute(runs.update().values(wake=runs.c.wake + 1)))
+    bench.engine.advance(run_id)
+    yes = Settlement(state=ApprovalState.APPROVED, voter=ANA, note="")
+    assert bench.write(settle, read_before, yes, policy=EMPTY) is False
+    assert _asked(bench).revision == 2
