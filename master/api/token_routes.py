@@ -7,7 +7,8 @@ from fastapi import APIRouter, Depends
 from master.api.auth import Gatekeeper
 from master.api.services import Services
 from master.events import record_event
-from master.tokens import Principal, Scope, list_tokens, name_token, revoke_token
+from master.owners.sessions import end_other_sessions
+from master.tokens import DASHBOARD, Principal, Scope, list_tokens, name_token, revoke_token
 from tasks.protocol import Name
 from tasks.record import Record
 
@@ -44,6 +45,8 @@ def token_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
     @router.delete("/{name}")
     async def delete_token(caller: Owner, name: str) -> dict[str, Any]:
         def revoke(connection: Any) -> int:
+            if name == DASHBOARD:
+                return end_other_sessions(connection, "", by=caller.name, now=clock())
             revoked = revoke_token(connection, name)
             record_event(connection, "token_revoked", clock(), token=name, by=caller.name)
             return revoked

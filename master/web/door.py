@@ -17,6 +17,7 @@ from master.api.errors import show_error
 from master.api.services import Services
 from master.approvals import Policy
 from master.locale import choose_language
+from master.owners.limits import TooMany
 from master.tokens import Principal, Scope
 from master.web.forms import sent_token
 from master.web.pages import Pages, secured
@@ -72,7 +73,7 @@ class Door:
 
     def __init__(self, services: Services, gatekeeper: Gatekeeper, pages: Pages) -> None:
         self.services = services
-        self._gatekeeper = gatekeeper
+        self.gatekeeper = gatekeeper
         self.pages = pages
 
     def page(self, path: str, template: str, read: Read) -> Route:
@@ -132,13 +133,18 @@ class Door:
         )
 
     async def show_error(self, request: Request, error: D8Error) -> Response:
-        status = (await show_error(request, error)).status_code
-        return self.render(request, "error.html", {"status_code": status, "error": str(error)}, status=status)
+        wait_s = error.wait_s if isinstance(error, TooMany) else 0
+        status = 429 if wait_s else (await show_error(request, error)).status_code
+        values = {"status_code": status, "error": str(error)}
+        response = self.render(request, "error.html", values, status=status)
+        if wait_s:
+            response.headers["Retry-After"] = str(wait_s)
+        return response
 
     async def identify_owner(self, request: Request, *, sent: str = "") -> Principal:
         """``Unauthenticated``; ``Refused`` for a token that is not an owner's, and for a form that does not
         carry (``sent``) the token of its session."""
-        caller = await self._gatekeeper.identify(request, sent=sent)
+        caller = await self.gatekeeper.identify(request, sent=sent)
         if caller.scope is not Scope.OWNER:
             raise Refused(f"a {caller.scope} token may not do this: it takes an {Scope.OWNER} token")
         return caller

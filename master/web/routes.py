@@ -10,14 +10,12 @@ from starlette.types import Scope as AsgiScope
 
 from master.api.auth import Gatekeeper
 from master.api.services import Services
-from master.tokens import Principal
 from master.web import approvals, home, ledger, runs
 from master.web.door import Door, Section
 from master.web.language import language_route
 from master.web.live import live_response
 from master.web.pages import STATIC, Pages, secured
-from master.web.session import login, logout
-from tasks.errors import D8Error
+from master.web.session import session_routes
 
 SECTIONS: tuple[Section, ...] = (home.SECTION, runs.SECTION, approvals.SECTION, ledger.SECTION)
 
@@ -26,24 +24,14 @@ def web_routes(services: Services, gatekeeper: Gatekeeper) -> list[BaseRoute]:
     """Pages, their forms, the event stream and the static files."""
     door = Door(services, gatekeeper, Pages(menu=[(section.path, section.name) for section in SECTIONS]))
 
-    async def get_login(request: Request) -> Response:
-        try:
-            return await login(door, request)
-        except D8Error as error:
-            return await door.show_error(request, error)
-
     async def get_events(request: Request) -> Response:
         # Not a page: a redirect to the login would be followed and understood by nobody.
         await door.identify_owner(request)
         return secured(live_response(services, request))
 
-    async def leave(services: Services, request: Request, _: Principal) -> Response:
-        return await logout(services, request)
-
     return [
         *(route for section in SECTIONS for route in section.routes(door)),
-        door.form("/logout", leave),
-        Route("/login", get_login),
+        *session_routes(door, gatekeeper),
         language_route(door),
         Route("/events", get_events),
         Mount("/static", _StaticFiles(directory=STATIC)),
