@@ -129,7 +129,9 @@ class Desk:
         await self._read(lambda connection: get_owner(connection, name))
         known = await self._read(lambda connection: find_password(connection, name))
         if caller.owner and caller.owner != name:
-            raise Refused(f"this is the password of {name!r}: only they, or a link from the terminal, change it")
+            raise Refused(
+                f"this is the password of {name!r}: only they, or a link from the terminal, change it"
+            )
         if caller.owner and known:
             account = f"change {name}"
             self.limits.check(account, "")
@@ -162,4 +164,3 @@ class Desk:
                 connection, "login_failed", now, owner=owner, why=why, address=address
             )
         )
-

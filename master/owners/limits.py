@@ -44,7 +44,11 @@ class LoginLimits:
         """``TooMany`` while either has to wait; such a try is not looked at, and does not count."""
         now_s = self._clock_s()
         wait_s = max(
-            (known.free_again_s - now_s for key in _keys(account, address) if (known := self._failures.get(key))),
+            (
+                known.free_again_s - now_s
+                for key in _keys(account, address)
+                if (known := self._failures.get(key))
+            ),
             default=0.0,
         )
         if wait_s > 0:

@@ -31,10 +31,7 @@ _LANES = 1
 _AT_ONCE = 2
 _MOST_WAITING = 16
 #: Of a password that nobody has: an unknown name costs the same work as a known one.
-NOBODYS = (
-    "$argon2id$v=19$m=19456,t=2,p=1$ZDgtbm9ib2R5LXNhbHQtMQ$"
-    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-)
+NOBODYS = "$argon2id$v=19$m=19456,t=2,p=1$ZDgtbm9ib2R5LXNhbHQtMQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 
 def check_new_password(password: str, name: str) -> str:
@@ -48,7 +45,9 @@ def check_new_password(password: str, name: str) -> str:
         raise InvalidInput(f"the password has {len(password)} characters: {LONGEST} are the most")
     plain = password.casefold()
     if plain in COMMON or len(set(plain)) < _FEWEST_CHARACTERS:
-        raise InvalidInput("this password is among the first that are tried: take another, such as four words")
+        raise InvalidInput(
+            "this password is among the first that are tried: take another, such as four words"
+        )
     if len(plain.replace(name.casefold(), "")) < SHORTEST // 2:
         raise InvalidInput("this password is little more than the name: take another, such as four words")
     return password

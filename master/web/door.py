@@ -17,7 +17,6 @@ from master.api.errors import show_error
 from master.api.services import Services
 from master.approvals import Policy
 from master.locale import choose_language
-from master.owners.limits import TooMany
 from master.tokens import Principal, Scope
 from master.web.forms import sent_token
 from master.web.pages import Pages, secured
@@ -133,12 +132,11 @@ class Door:
         )
 
     async def show_error(self, request: Request, error: D8Error) -> Response:
-        wait_s = error.wait_s if isinstance(error, TooMany) else 0
-        status = 429 if wait_s else (await show_error(request, error)).status_code
-        values = {"status_code": status, "error": str(error)}
-        response = self.render(request, "error.html", values, status=status)
-        if wait_s:
-            response.headers["Retry-After"] = str(wait_s)
+        told = await show_error(request, error)
+        values = {"status_code": told.status_code, "error": str(error)}
+        response = self.render(request, "error.html", values, status=told.status_code)
+        if "retry-after" in told.headers:
+            response.headers["Retry-After"] = told.headers["retry-after"]
         return response
 
     async def identify_owner(self, request: Request, *, sent: str = "") -> Principal:

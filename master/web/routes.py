@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from starlette.requests import Request
+from collections.abc import Iterable
+
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -13,9 +14,12 @@ from master.api.services import Services
 from master.web import approvals, home, ledger, runs
 from master.web.door import Door, Section
 from master.web.language import language_route
-from master.web.live import live_response
+from master.web.live import EventStreams
 from master.web.pages import STATIC, Pages, secured
 from master.web.session import session_routes
+
+#: Where pages listen.
+EVENTS = "/events"
 
 SECTIONS: tuple[Section, ...] = (home.SECTION, runs.SECTION, approvals.SECTION, ledger.SECTION)
 
@@ -24,18 +28,20 @@ def web_routes(services: Services, gatekeeper: Gatekeeper) -> list[BaseRoute]:
     """Pages, their forms, the event stream and the static files."""
     door = Door(services, gatekeeper, Pages(menu=[(section.path, section.name) for section in SECTIONS]))
 
-    async def get_events(request: Request) -> Response:
-        # Not a page: a redirect to the login would be followed and understood by nobody.
-        await door.identify_owner(request)
-        return secured(live_response(services, request))
-
     return [
         *(route for section in SECTIONS for route in section.routes(door)),
         *session_routes(door, gatekeeper),
         language_route(door),
-        Route("/events", get_events),
+        Route(EVENTS, EventStreams(services, door.identify_owner), methods=["GET"]),
         Mount("/static", _StaticFiles(directory=STATIC)),
     ]
+
+
+def find_event_streams(routes: Iterable[BaseRoute]) -> EventStreams:
+    """The application behind ``/events``, for who leads calls there past what only pages need."""
+    return next(
+        route.app for route in routes if isinstance(route, Route) and isinstance(route.app, EventStreams)
+    )
 
 
 class _StaticFiles(StaticFiles):
