@@ -15,6 +15,29 @@ from tasks.errors import InvalidInput, NotFound, Refused, Unhealthy
 #: A file that is larger was not written by a person.
 MOST_BYTES = 64 * 1024
 
+#: To begin with.
+EXAMPLE = """\
+time_zone = "Europe/Madrid"
+quiet_hours = "22:00-08:00"
+daily_questions = 20
+digest_at = "18:00"
+
+[people]
+ana = ["telegram:4711", "owner:ana"]
+
+[PAYMENT]
+expires = "3d"
+tiers = [{ above = "100.00 EUR", quorum = 2 }]
+
+[[budgets]]
+category = "hosting"
+month = "50.00 EUR"
+automatic_up_to = "2.00 EUR"
+
+[prices]
+kwh = "0.25 EUR"
+"""
+
 
 def read_text(path: Path) -> tuple[str, str]:
     """The file and the SHA-256 of it; both of the empty text where there is none."""

@@ -11,7 +11,7 @@ from starlette.types import Scope as AsgiScope
 
 from master.api.auth import Gatekeeper
 from master.api.services import Services
-from master.web import approvals, home, ledger, runs
+from master.web import approvals, home, ledger, runs, settings
 from master.web.door import Door, Section
 from master.web.language import language_route
 from master.web.live import EventStreams
@@ -21,7 +21,13 @@ from master.web.session import session_routes
 #: Where pages listen.
 EVENTS = "/events"
 
-SECTIONS: tuple[Section, ...] = (home.SECTION, runs.SECTION, approvals.SECTION, ledger.SECTION)
+SECTIONS: tuple[Section, ...] = (
+    home.SECTION,
+    runs.SECTION,
+    approvals.SECTION,
+    ledger.SECTION,
+    settings.SECTION,
+)
 
 
 def web_routes(services: Services, gatekeeper: Gatekeeper) -> list[BaseRoute]:
@@ -35,6 +41,13 @@ def web_routes(services: Services, gatekeeper: Gatekeeper) -> list[BaseRoute]:
         Route(EVENTS, EventStreams(services, door.identify_owner), methods=["GET"]),
         Mount("/static", _StaticFiles(directory=STATIC)),
     ]
+
+
+def _pages() -> Pages:
+    return Pages(
+        menu=[(section.path, section.name) for section in SECTIONS],
+        settings_menu=[(page.path, page.name) for page in settings.PAGES],
+    )
 
 
 def find_event_streams(routes: Iterable[BaseRoute]) -> EventStreams:
