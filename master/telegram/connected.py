@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -10,9 +9,9 @@ from sqlalchemy import Connection, func, select
 
 from master.locale import LANGUAGES, translations_for
 from master.settings import Settings
-from master.telegram.markup import clean
 from master.telegram.messages import MessageKind, MessageState, OwnMessage, language_of, reserve_message
 from master.telegram.tables import telegram_messages, telegram_people
+from master.telegram.texts import Texts
 from tasks.errors import Refused
 from tasks.record import Record
 
@@ -80,15 +79,14 @@ def send_tests(connection: Connection, settings: Settings, *, by: str, now: date
     if last and now - last[0].created_at < _BETWEEN_TESTS:
         raise Refused("a test was sent a moment ago: look there, and wait some seconds before the next")
     for user_id in settings.telegram_users:
-        _ = translations_for(language_of(connection, user_id)).gettext
-        text = "🔔 " + _("A test from the dashboard, sent by {name}. Notifications arrive here.")
+        texts = Texts(translations_for(language_of(connection, user_id)))
         reserve_message(
             connection,
             f"{_TEST}{now.isoformat()}:{user_id}",
             MessageKind.NOTE,
             user_id,
             now,
-            text=text.format(name=html.escape(clean(by))),
+            text=texts.trial(by),
         )
     return len(settings.telegram_users)
 

@@ -32,7 +32,7 @@ SECTIONS: tuple[Section, ...] = (
 
 def web_routes(services: Services, gatekeeper: Gatekeeper) -> list[BaseRoute]:
     """Pages, their forms, the event stream and the static files."""
-    door = Door(services, gatekeeper, Pages(menu=[(section.path, section.name) for section in SECTIONS]))
+    door = Door(services, gatekeeper, _pages())
 
     return [
         *(route for section in SECTIONS for route in section.routes(door)),
