@@ -42,7 +42,7 @@ def test_cma_evolves_in_a_sandboxed_program_and_is_stopped_and_continued(
     assert found["format"] == "d8-genome/1"
     assert found["goals"] == ["min"]
     assert found["best"] == ended["result"]["best"]
-    assert found["provenance"]["lineage"][0]["id"] == found["best"][0]["id"]
+    assert found["provenance"]["lineage"][-1]["id"] == found["best"][0]["id"]
 
     more = shown["told"] + 16
     again = fleet.ask("darwin", "resume", run, "--budget-evals", str(more))["id"]
