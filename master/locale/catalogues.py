@@ -22,17 +22,53 @@ LANGUAGES = ("en", "es")
 _MO_MAGIC = 0x950412DE
 
 
-def translations_for(language: str) -> gettext.NullTranslations:
+def choose_language(*wishes: str) -> str:
+    """The first of ours in what was wished for, each an IETF language tag or an ``Accept-Language`` header;
+    English when there is none."""
+    for wish in wishes:
+        for tag in sorted(wish.split(","), key=_weight, reverse=True):
+            base = _base(tag.partition(";")[0].strip())
+            if base in LANGUAGES:
+                return base
+    return LANGUAGES[0]
+
+
+def _weight(tag: str) -> float:
+    """The ``q`` of a language range (RFC 9110, 12.4.2): 1 without one, 0 for nonsense."""
+    _, marked, value = tag.partition(";q=")
+    try:
+        return float(value) if marked else 1.0
+    except ValueError:
+        return 0.0
+
+
+def _base(tag: str) -> str:
+    return tag.replace("_", "-").partition("-")[0].lower()
+
+
+def translations_for(language: str, domain: str = DOMAIN) -> gettext.NullTranslations:
     """The catalogue for an IETF language tag: ``es-MX`` reads ``es``; what we do not speak reads ``en``."""
-    base = language.replace("_", "-").partition("-")[0].lower()
-    return _load(base if base in LANGUAGES else "en")
+    base = _base(language)
+    return _load(base if base in LANGUAGES else LANGUAGES[0], domain)
 
 
 @functools.cache
-def _load(language: str) -> gettext.GNUTranslations:
-    path = FOLDER / language / "LC_MESSAGES" / f"{DOMAIN}.po"
-    messages = parse_po(path.read_text(encoding="utf-8"), str(path))
-    return gettext.GNUTranslations(io.BytesIO(compile_mo(messages)))
+def _load(language: str, domain: str) -> gettext.NullTranslations:
+    return gettext.GNUTranslations(io.BytesIO(compile_mo(read_catalogue(language, domain))))
+
+
+def read_catalogue(language: str, domain: str) -> dict[str, str]:
+    """The messages of ``DOMAIN.po`` and of its parts ``DOMAIN_*.po``. ``InvalidInput``: two of them have one
+    message."""
+    messages: dict[str, str] = {}
+    folder = FOLDER / language / "LC_MESSAGES"
+    for path in sorted([*folder.glob(f"{domain}.po"), *folder.glob(f"{domain}_*.po")]):
+        part = parse_po(path.read_text(encoding="utf-8"), str(path))
+        # The empty message is the head, which each has.
+        if twice := messages.keys() & part.keys() - {""}:
+            raise InvalidInput(f"{path}: {min(twice)!r} is in another part too: take it out of one")
+        messages |= part
+    return messages
 
 
 def parse_po(text: str, place: str) -> dict[str, str]:

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection
-from starlette.requests import Request
+from starlette.routing import BaseRoute
 
 from master.ledger.budgets import check_month
 from master.ledger.report import BudgetUse, list_entries, month_report
-from master.web.reading import Reader
+from master.web.door import Door, Reading, Section
 
 _ENTRIES = 100
 
 
-def read_ledger(reader: Reader, connection: Connection, request: Request) -> dict[str, Any]:
+def routes(door: Door) -> list[BaseRoute]:
+    return [door.page("/ledger", "ledger.html", read_ledger)]
+
+
+def read_ledger(reading: Reading) -> dict[str, Any]:
     """``/ledger?month=2026-11``; without one, the current month in the owner's time zone."""
-    policy = reader.policy()
-    current = policy.month(reader.now)
-    month = check_month(request.query_params.get("month", "") or current)
-    report = month_report(connection, policy.budgets, month)
+    policy = reading.policy
+    current = policy.month(reading.now)
+    month = check_month(reading.query.get("month", "") or current)
+    report = month_report(reading.connection, policy.budgets, month)
     return {
-        **reader.frame(connection),
         "month": month,
         "months": sorted({*report.months, current, month}, reverse=True),
         "report": report,
         "bars": [(line, bar_of(line)) for line in report.budgets],
-        "entries": list_entries(connection, limit=_ENTRIES, month=month, newest=True),
+        "entries": list_entries(reading.connection, limit=_ENTRIES, month=month, newest=True),
         "most_entries": _ENTRIES,
         "has_prices": policy.prices.set,
     }
@@ -39,3 +41,6 @@ def bar_of(line: BudgetUse) -> dict[str, int]:
     spent = 1000 * max(0, line.spent_minor) // whole
     held = 1000 * max(0, line.held_minor) // whole
     return {"spent": spent, "held": min(held, 1000 - spent)}
+
+
+SECTION = Section(path="/ledger", name="Money", routes=routes)

@@ -11,7 +11,8 @@ from starlette.responses import RedirectResponse, Response
 from master.api.auth import COOKIE
 from master.api.services import Services
 from master.tokens import Scope, create_token, find_principal, use_token_once
-from master.web.pages import Pages, secured
+from master.web.door import Door
+from master.web.pages import secured
 
 SESSION = timedelta(days=30)
 #: The name that codes and sessions go by, and decisions made here are signed with.
@@ -32,15 +33,15 @@ def exchange_code(connection: Connection, code: str, *, now: datetime) -> str | 
     return create_token(connection, Scope.OWNER, NAME, now=now, expires_at=now + SESSION)
 
 
-async def login(services: Services, pages: Pages, request: Request) -> Response:
+async def login(door: Door, request: Request) -> Response:
     """``/login?code=...``. A HEAD request, such as a link preview's, uses nothing up."""
     code = request.query_params.get("code", "") if request.method == "GET" else ""
     if not code:
-        return pages.render("login.html", {"wrong": False})
-    now = services.clock()
-    token = await services.write(lambda connection: exchange_code(connection, code, now=now))
+        return door.render(request, "login.html", {"wrong": False})
+    now = door.services.clock()
+    token = await door.services.write(lambda connection: exchange_code(connection, code, now=now))
     if token is None:
-        return pages.render("login.html", {"wrong": True}, status=401)
+        return door.render(request, "login.html", {"wrong": True}, status=401)
     response = RedirectResponse("/", status_code=303)
     response.set_cookie(
         COOKIE,
