@@ -24,7 +24,9 @@ PATH = re.compile(r"[\w.<*-][\w.<>*-]*(/[\w.<>*-]+)*/?")
 #: Folders of a home and of the compose file's volumes; what is in them is made by running.
 MADE_BY_RUNNING = frozenset({"secrets", "run", "logs", "output", "keys", ".venv"})
 #: Files that a document tells its reader to make.
-TO_BE_MADE = frozenset({"tasks/text_count.py", "worker/handlers/text_count.py"})
+TO_BE_MADE = frozenset(
+    {"tasks/text_count.py", "worker/handlers/text_count.py", "master/flows/count_words.py"}
+)
 #: Settings that are Docker's or a shell's alone stand in these beside the code.
 SOURCES = ("tasks", "master", "worker", "scripts", "docker", "docker-compose.yml", "celeryconfig.py")
 
@@ -42,7 +44,8 @@ def name_of(page: Path) -> str:
 
 
 def is_there(page: Path, path: str) -> bool:
-    pattern = re.sub(r"<\w+>", "*", path.rstrip("/"))
+    # ``<group>_<verb>.py`` and ``web_SECTION.po`` stand for several.
+    pattern = re.sub(r"<\w+>|[A-Z]{4,}", "*", path.rstrip("/"))
     # In an overview of one package, its folders go by their own names: ``engines/``.
     shorter = [f"*/{pattern}", f"*/*/{pattern}"] if path.endswith("/") else []
     return any(any(ROOT.glob(one)) for one in [pattern, *shorter]) or any(page.parent.glob(pattern))
