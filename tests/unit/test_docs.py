@@ -44,8 +44,11 @@ def name_of(page: Path) -> str:
 
 
 def is_there(page: Path, path: str) -> bool:
-    # ``<group>_<verb>.py`` and ``web_SECTION.po`` stand for several.
-    pattern = re.sub(r"<\w+>|[A-Z]{4,}", "*", path.rstrip("/"))
+    # Of a name that stands for several, ``<group>_<verb>.py``, there is one; of one that the reader is to
+    # choose, ``web_SECTION.po``, there is the folder.
+    pattern = re.sub(r"<\w+>", "*", path.rstrip("/"))
+    if re.search(r"[A-Z]{4,}[^/]*$", pattern) and not (ROOT / pattern).exists():
+        pattern = pattern.rpartition("/")[0]
     # In an overview of one package, its folders go by their own names: ``engines/``.
     shorter = [f"*/{pattern}", f"*/*/{pattern}"] if path.endswith("/") else []
     return any(any(ROOT.glob(one)) for one in [pattern, *shorter]) or any(page.parent.glob(pattern))
