@@ -115,7 +115,7 @@ def start(
             {"id": run_id}, json_mode, lambda _: f"evolution {run_id}: 'd8 darwin watch {run_id}' follows it"
         )
         return
-    messages().print(f"evolution {run_id}", highlight=False, markup=False)
+    messages().print(f"evolution {run_id}", highlight=False)
     _follow(api, run_id, json_mode, until_waiting=bool(promote))
 
 
@@ -175,7 +175,7 @@ def export(
     if file.exists() and not force:
         raise InvalidInput(f"{file} is there already: name another file, or add --force to replace it")
     write_whole(file, data)
-    messages().print(f"wrote {file}", highlight=False, markup=False)
+    messages().print(f"wrote {file}", highlight=False)
 
 
 @app.command()
