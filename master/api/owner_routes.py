@@ -12,6 +12,7 @@ from master.api.services import Services
 from master.api.status import show_status
 from master.dispatch.pause import pause_dispatch
 from master.events import events_after, newest_events
+from master.flows.again import retry_from_step
 from master.flows.runs import cancel_run, list_attempts, list_runs, retry_run, show_run, start_run
 from master.store.artifacts import find_artifact, record_artifact
 from master.tokens import Principal, Scope, create_token
@@ -75,11 +76,15 @@ def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
         return await read(lambda c: show_run(c, run_id))
 
     @router.post("/runs/{run_id}/retry")
-    async def post_retry(caller: Owner, run_id: str) -> dict[str, Any]:
-        return {
-            "id": run_id,
-            "steps": await write(lambda c: retry_run(c, run_id, by=caller.name, now=clock())),
-        }
+    async def post_retry(
+        caller: Owner, run_id: str, from_step: Annotated[str, Query(max_length=500)] = ""
+    ) -> dict[str, Any]:
+        """Without ``from_step``, from where it failed; ``steps`` are tried again, ``aside`` asked for anew."""
+        if from_step:
+            taken = await write(lambda c: retry_from_step(c, run_id, from_step, by=caller.name, now=clock()))
+            return {"id": run_id, "steps": taken.again, "aside": taken.aside}
+        steps = await write(lambda c: retry_run(c, run_id, by=caller.name, now=clock()))
+        return {"id": run_id, "steps": steps, "aside": 0}
 
     @router.post("/dispatch/{verb}")
     async def post_dispatch(caller: Owner, verb: str) -> dict[str, Any]:
