@@ -56,7 +56,7 @@ def retry_from_step(connection: Connection, run_id: str, key: str, *, by: str, n
     _take(connection, run)
     aside = [step.id for step in _find_aside(connection, run_id, key)]
     for part in _parts(aside):
-        _require_no_money(connection, run_id, key, part)
+        _require_no_money(connection, run_id, key, part, lock=True)
         withdraw_questions(connection, run_id, part, note="its run was taken up again further back", now=now)
         _set_aside(connection, run_id, part, now)
     again = try_failed_again(connection, run_id)
@@ -66,6 +66,19 @@ def retry_from_step(connection: Connection, run_id: str, key: str, *, by: str, n
     wake_run(connection, run_id, now)
     news_of(connection).dispatch = True
     return TakenUp(aside=len(aside), again=again)
+
+
+def plan_retry(connection: Connection, run_id: str, key: str) -> list[StepTimes]:
+    """What ``retry_from_step`` would do anew, in the order in which it was asked for; raises as that would. Nothing
+    is changed or locked: what is decided meanwhile counts."""
+    run = get_run(connection, run_id)
+    if run.state not in OPEN_RUNS:
+        check_run_move(run_id, RunState(run.state), RunState.RUNNING)
+    _require_not_carried(connection, run_id)
+    aside = _find_aside(connection, run_id, key)
+    for part in _parts([step.id for step in aside]):
+        _require_no_money(connection, run_id, key, part, lock=False)
+    return aside
 
 
 def _require_not_carried(connection: Connection, run_id: str) -> None:
@@ -131,16 +144,17 @@ def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
     return (ids[start : start + _MOST] for start in range(0, len(ids), _MOST))
 
 
-def _require_no_money(connection: Connection, run_id: str, key: str, step_ids: Sequence[int]) -> None:
+def _require_no_money(
+    connection: Connection, run_id: str, key: str, step_ids: Sequence[int], *, lock: bool
+) -> None:
     """What was paid is never undone, and what is approved may be being paid at this moment."""
     asked = (
         select(approvals)
         .join(approval_steps, approval_steps.c.approval_id == approvals.c.id)
         .where(approval_steps.c.step_id.in_(step_ids))
-        # Locked where rows are: an answer that comes now waits until this is over.
-        .with_for_update(of=approvals)
     )
-    for row in connection.execute(asked):
+    # Locked where rows are: an answer that comes now waits until this is over.
+    for row in connection.execute(asked.with_for_update(of=approvals) if lock else asked):
         cost = format_money(row.cost_minor if row.actual_minor is None else row.actual_minor, row.currency)
         if row.state == ApprovalState.EXECUTED and (row.cost_minor or row.actual_minor):
             raise Refused(
