@@ -78,7 +78,6 @@ def _environment(language: str, menu: Sequence[tuple[str, str]]) -> Environment:
         money=format_money,
         model_server_of=views.model_server_of,
         slots_of=views.slots_of,
-        steps_to_show=views.steps_to_show,
         took=views.took,
     )
     # Newstyle: placeholders are filled, and escaped, by the template.

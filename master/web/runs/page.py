@@ -32,11 +32,11 @@ from master.web.door import Reading
 from master.web.forms import back, read_form
 from master.web.runs.graph import draw_graph
 from master.web.runs.timeline import draw_timeline, spans_of
-from master.web.views import IMAGE_TYPES, collapse_events
+from master.web.views import IMAGE_TYPES, collapse_events, steps_to_show
 from tasks.errors import D8Error, InvalidInput, NotFound
 
-#: Steps read for the table and the pictures.
-MOST_STEPS = 300
+#: Steps read for the pictures, and listed.
+MOST_STEPS, MOST_LISTED = 300, 120
 _ATTEMPTS = 200
 _ARTIFACTS = 500
 _APPROVALS = 100
@@ -76,7 +76,9 @@ def read_one(reading: Reading) -> dict[str, Any]:
         "groups": drawn,
         "graph": draw_graph(steps) if total <= MOST_STEPS else None,
         "timeline": draw_timeline(spans_of(attempts, steps, owner=""), reading.now),
-        "steps": read_group(connection, run_id, stem, limit=MOST_STEPS) if stem else steps,
+        "steps": read_group(connection, run_id, stem, limit=MOST_STEPS)
+        if stem
+        else steps_to_show(steps, MOST_LISTED),
         "steps_total": total,
         "stem": stem,
         "evolution": _evolution(reading, run_id) if run["flow"] in FLOWS else None,
