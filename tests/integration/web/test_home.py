@@ -86,7 +86,9 @@ def test_prometheus_reads_the_fleets_model_servers_with_the_owners_token(stage: 
             up = {sample.labels["worker"]: sample.value for sample in families["d8_model_server_up"].samples}
             assert up == {"attic": 0, "garage": 1}
             assert [sample.value for sample in families["d8_model_rows"].samples] == [8]
-            listed = stage.browser.get("/api/workers", headers={"authorization": f"Bearer {token}"}).json()
+            listed = stage.browser.get("/api/workers", headers={"authorization": f"Bearer {token}"}).json()[
+                "items"
+            ]
             assert [worker["model_server"] is None for worker in listed] == [True, False]
             assert listed[1]["model_server"]["done"] == 40
 
