@@ -27,7 +27,7 @@ GROUPS: dict[str, str] = {
     "darwin": "Evolve agents against labelled examples.",
     "ledger": "The money: balance, report, budget, record, reverse, verify, export.",
     "niche": "Study markets from keyword exports.",
-    "run": "Runs: list, show, cancel, retry.",
+    "run": "Runs: list, show, start, cancel, retry.",
     "token": "Tokens for programs, such as Prometheus: create, list, revoke.",
     "worker": "Workers: list, invite, join, start, drain, resume, update, remove.",
 }

@@ -57,4 +57,6 @@ def back(form: dict[str, str]) -> Response:
     place = form.get("back", "")
     if place.startswith("run:"):
         return RedirectResponse(f"/runs/{quote(place[4:], safe='')}", status_code=303)
+    if place.startswith("approval:"):
+        return RedirectResponse(f"/approvals/{quote(place[9:], safe='')}", status_code=303)
     return RedirectResponse("/approvals" if place == "approvals" else "/", status_code=303)

@@ -96,7 +96,6 @@ def _environment(language: str, menus: Mapping[str, Sequence[tuple[str, str]]]) 
         money=format_money,
         model_server_of=views.model_server_of,
         slots_of=views.slots_of,
-        steps_to_show=views.steps_to_show,
         took=views.took,
     )
     # Newstyle: placeholders are filled, and escaped, by the template.
