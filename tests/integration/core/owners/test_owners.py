@@ -115,10 +115,10 @@ def test_nothing_that_lets_anybody_in_is_kept(database: Database) -> None:
     assert token not in kept
 
 
-@pytest.mark.parametrize("name", ["", "Ana", "a b", "-a", "dashboard", "local-owner", "x" * 64])
-def test_a_name_that_cannot_be_is_refused(database: Database, name: str) -> None:
-    with pytest.raises(InvalidInput):
-        make(database, name)
+def test_a_name_that_cannot_be_is_refused(database: Database) -> None:
+    for name in ("", "Ana", "a b", "-a", "dashboard", "local-owner", "x" * 64):
+        with pytest.raises(InvalidInput):
+            make(database, name)
     with database.read() as connection:
         assert not has_owner(connection)
 
