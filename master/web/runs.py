@@ -14,13 +14,15 @@ from master.api.services import Services
 from master.approvals import list_approvals
 from master.darwin.view import FLOWS, draw_evolution, show_evolution
 from master.dispatch.states import RunState
+from master.flows.registry import list_flows
 from master.flows.runs import cancel_run, list_attempts, list_runs, retry_run, show_run
 from master.store.artifacts import ArtifactFolder
-from master.store.tables import events, runs
+from master.store.tables import events
 from master.tokens import Principal
 from master.web.door import Door, Reading, Section
 from master.web.forms import back
 from master.web.reading import EVENTS_READ, name_steps
+from master.web.views import MOST_STEPS
 from tasks.errors import InvalidInput, NotFound
 
 #: Rows in one page of the list of runs.
@@ -42,14 +44,13 @@ def read_runs(reading: Reading) -> dict[str, Any]:
     state, flow = reading.query.get("state", ""), reading.query.get("flow", "")
     before = _moment(reading.query.get("before", ""))
     found = list_runs(reading.connection, state=state, flow=flow, limit=PAGE + 1, before=before)
-    flows = reading.connection.execute(select(runs.c.flow).distinct().order_by(runs.c.flow)).scalars()
     return {
         "runs": found[:PAGE],
         "older": found[PAGE - 1]["created_at"] if len(found) > PAGE else None,
         "chosen_state": state,
         "chosen_flow": flow,
         "states": [str(each) for each in RunState],
-        "flows": list(flows),
+        "flows": list_flows(),
     }
 
 
@@ -70,11 +71,12 @@ def read_run(reading: Reading) -> dict[str, Any]:
     connection, run_id = reading.connection, reading.path("run_id")
     of_run = select(events).where(events.c.run_id == run_id).order_by(events.c.seq.desc())
     newest = [row._asdict() for row in connection.execute(of_run.limit(EVENTS_READ))]
-    shown = show_run(connection, run_id)
+    shown = show_run(connection, run_id, most=MOST_STEPS)
+    attempts = list_attempts(connection, run_id, of_steps=[step["id"] for step in shown["steps"]])
     return {
         "run": shown,
         "evolution": _evolution(reading, run_id) if shown["flow"] in FLOWS else None,
-        "attempts": list_attempts(connection, run_id)[-_ATTEMPTS:],
+        "attempts": attempts[-_ATTEMPTS:],
         "asked": list_approvals(connection, run_id=run_id),
         "events": name_steps(connection, newest, _EVENTS),
     }
