@@ -27,7 +27,7 @@ from tasks.errors import InvalidInput, NotFound
 
 #: Rows in one page of the list of runs.
 PAGE = 50
-_ATTEMPTS = 200
+_ATTEMPTS = 100
 _EVENTS = 24
 
 

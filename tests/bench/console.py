@@ -102,7 +102,7 @@ def _prepare(home: Path, events: int) -> dict[str, list[str]]:
     migrate(database)
     started_s = time.monotonic()
     small = min(1.0, events / 1_000_000)
-    size = Size(events=events, largest=int(20_000 * small), ledger_entries=int(20_000 * small))
+    size = Size(events=events, largest=int(20_000 * small), ledger_entries=int(6_000 * small))
     ids = fill(database, size, until=datetime.now(UTC))
     database.close()
     _say(f"{events} events written in {time.monotonic() - started_s:.0f} s")

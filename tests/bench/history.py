@@ -44,7 +44,7 @@ class Size:
     largest: int = 20_000
     decided: int = 2_000
     pending: int = 8
-    ledger_entries: int = 20_000
+    ledger_entries: int = 6_000
     months: int = 24
     clients: int = 400
     niche_runs: int = 40
