@@ -42,6 +42,8 @@ class Size:
     events: int = 1_000_000
     #: Steps of the largest run.
     largest: int = 20_000
+    #: Steps of the one in the middle of all others.
+    usual: int = 120
     decided: int = 2_000
     pending: int = 8
     ledger_entries: int = 6_000
@@ -96,7 +98,7 @@ def _plan(size: Size, until: datetime, chance: random.Random) -> Iterator[_Run]:
     )
     number = 0
     while left > 0:
-        count = min(left, max(1, int(chance.lognormvariate(math.log(120), 1.2))))
+        count = min(left, max(1, int(chance.lognormvariate(math.log(size.usual), 1.2))))
         left -= count
         number += 1
         flow = _FLOWS[number % len(_FLOWS)]
