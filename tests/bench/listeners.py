@@ -47,7 +47,6 @@ class Crowd:
     def gather(self, count: int, timeout_s: float) -> None:
         """Open so many streams; returns when all are, or time is up."""
         end = time.monotonic() + timeout_s
-        connecting = 0
         while time.monotonic() < end and (len(self._streams) < count or self.open < count - self.closed):
             connecting = sum(not stream.is_open for stream in self._streams[-_AT_A_TIME * 4 :])
             for _ in range(min(_AT_A_TIME - connecting, count - len(self._streams))):
@@ -92,8 +91,12 @@ class Crowd:
             stream.is_open = False
             return
         stream.heard += text
-        if not stream.is_open and b"retry:" in stream.heard:
+        if not stream.is_open:
+            if b"\r\n\r\n" not in stream.heard:
+                return
             stream.is_open = stream.heard.startswith(b"HTTP/1.1 200")
+            # It hears of what is written from now on.
+            stream.told = len(self._seqs)
         for match in _ID.finditer(stream.heard):
             reached = bisect.bisect_right(self._seqs, int(match[1]))
             self.delays_s += [now_s - at_s for at_s in self._written_s[stream.told : reached]]
