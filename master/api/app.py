@@ -131,6 +131,7 @@ def create_api(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     api.openapi = lambda: describe_api(api)  # type: ignore[method-assign]
+    api.state.services = services
     gatekeeper = api.state.gatekeeper = Gatekeeper(services)
     api.state.workers_door = Starlette(
         routes=worker_routes(services, gatekeeper),
