@@ -28,6 +28,7 @@ GROUPS: dict[str, str] = {
     "ledger": "The money: balance, report, budget, record, reverse, verify, export.",
     "niche": "Study markets from keyword exports.",
     "run": "Runs: list, show, cancel, retry.",
+    "schedule": "What is started by the clock: add, list, show, on, off, run, executions, cancel, remove.",
     "token": "Tokens for programs, such as Prometheus: create, list, revoke.",
     "worker": "Workers: list, invite, join, start, drain, resume, update, remove.",
 }
