@@ -48,7 +48,7 @@ from master.store import Database, Writer
 from master.store.artifacts import ArtifactFolder
 from master.telegram.webhook_routes import webhook_routes
 from master.tokens import Scope
-from master.web.routes import web_routes
+from master.web.routes import EVENTS, find_event_streams, web_routes
 from tasks.app import make_app
 from tasks.build import current_build
 from tasks.errors import D8Error, Unhealthy
@@ -79,12 +79,15 @@ def _prepare_broker(services: Services) -> None:
 
 def quick_path(api: FastAPI) -> ASGIApp:
     """The application with the workers' calls led past everything that only people's calls need:
-    two of them are made for every step."""
+    two of them are made for every step. So are the event streams, of which thousands may be open."""
     workers_door: ASGIApp = api.state.workers_door
+    event_streams = find_event_streams(api.routes)
 
     async def door(scope: Scope_, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith("/worker/"):
             await workers_door({**scope, "path": scope["path"][len("/worker") :]}, receive, send)
+        elif scope["type"] == "http" and scope["path"] == EVENTS and scope["method"] == "GET":
+            await event_streams(scope, receive, send)
         else:
             await api(scope, receive, send)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from master.store.tables import events
 
@@ -53,3 +54,34 @@ def newest_events(
     if name:
         query = query.where(events.c.name == name)
     return [row._asdict() for row in connection.execute(query)]
+
+
+#: Far behind, what matters is that there is news, not each piece of it.
+_MOST_NEWS = 500
+_NEWEST = select(func.max(events.c.seq))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class News:
+    """What has happened since some event, for who only needs to know where to look again."""
+
+    #: The number of the newest event; 0 where there is none.
+    seq: int
+    events: int
+    runs: frozenset[str]
+    #: Other runs may have changed, too.
+    more: bool = False
+
+
+def news_after(connection: Connection, seq: int | None) -> News:
+    """What is new since ``seq``; with None, only where the events end."""
+    if seq is not None:
+        query = select(events.c.seq, events.c.run_id).where(events.c.seq > seq)
+        rows = connection.execute(query.order_by(events.c.seq).limit(_MOST_NEWS)).all()
+        if not rows:
+            return News(seq=seq, events=0, runs=frozenset())
+        if len(rows) < _MOST_NEWS:
+            runs = frozenset(row.run_id for row in rows if row.run_id)
+            return News(seq=rows[-1].seq, events=len(rows), runs=runs)
+    newest = connection.execute(_NEWEST).scalar() or 0
+    return News(seq=newest, events=0, runs=frozenset(), more=True)
