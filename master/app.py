@@ -38,6 +38,7 @@ app.conf.beat_schedule = {
     "post-costs": {"task": "master.post_costs", "schedule": 30.0},
     "tick": {"task": "master.tick", "schedule": 5.0},
     "do-scheduled": {"task": "master.do_scheduled", "schedule": 5.0},
+    "tell-webhooks": {"task": "master.tell_webhooks", "schedule": 2.0},
     "forget": {"task": "master.forget", "schedule": 3600.0},
     "tend-broker": {"task": "master.tend_broker", "schedule": 60.0},
     "watch-clients": {
@@ -113,6 +114,12 @@ def tick() -> None:
 def do_scheduled() -> None:
     """Do what the master does itself on a schedule."""
     duties().do_scheduled()
+
+
+@app.task(name="master.tell_webhooks")
+def tell_webhooks() -> None:
+    """Tell the owner's addresses what happened."""
+    duties().tell_webhooks()
 
 
 @app.task(name="master.forget")

@@ -21,6 +21,7 @@ _TABLES: tuple[str, ...] = (
     "master.ledger.tables",
     "master.schedules.tables",
     "master.telegram.tables",
+    "master.webhooks.tables",
 )
 
 

@@ -34,6 +34,7 @@ from master.api.reader import reader_routes
 from master.api.schedule_routes import schedule_router
 from master.api.services import Services
 from master.api.token_routes import token_router
+from master.api.webhook_routes import webhook_router
 from master.api.worker_routes import worker_routes
 from master.approvals import PolicyFile
 from master.capabilities import load_capabilities
@@ -154,6 +155,7 @@ def create_api(settings: Settings) -> FastAPI:
     api.include_router(artifact_router(services, gatekeeper))
     api.include_router(client_router(services.read, gatekeeper.require(Scope.OWNER), once_of(services)))
     api.include_router(schedule_router(services, gatekeeper))
+    api.include_router(webhook_router(services, gatekeeper))
     api.include_router(event_router(services, gatekeeper))
     api.router.routes.extend(reader_routes())
     api.router.routes.extend(webhook_routes(settings, services.write, services.clock))

@@ -33,7 +33,7 @@ def settled(found: Sequence[Mapping[str, Any]], after: int, now: datetime) -> Se
 
 
 def settled_seq(connection: Connection) -> int:
-    """The largest number below which no event will appear any more; exact. Within a write.
+    """The largest number below which no event will appear any more; exact. In a write that writes nothing else.
 
     On Postgres it waits for the transactions that are writing events and holds off others for this read, at
     most a second; ``Unhealthy`` (as any refusal of the database) when that was not enough.
@@ -41,6 +41,11 @@ def settled_seq(connection: Connection) -> int:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL lock_timeout = '1s'"))
         connection.execute(text("LOCK TABLE events IN SHARE MODE"))
+    return newest_seq(connection)
+
+
+def newest_seq(connection: Connection) -> int:
+    """The largest number of an event that can be seen; 0 before the first."""
     return int(connection.execute(select(func.coalesce(func.max(events.c.seq), 0))).scalar_one())
 
 
