@@ -19,6 +19,7 @@ _TABLES: tuple[str, ...] = (
     "master.darwin.tables",
     "master.idempotency",
     "master.ledger.tables",
+    "master.owners.tables",
     "master.schedules.tables",
     "master.telegram.tables",
     "master.webhooks.tables",
