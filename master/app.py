@@ -36,6 +36,7 @@ app.conf.beat_schedule = {
     "sweep": {"task": "master.sweep", "schedule": 2.0},
     "note-paces": {"task": "master.note_paces", "schedule": 30.0},
     "post-costs": {"task": "master.post_costs", "schedule": 30.0},
+    "tend-samples": {"task": "master.tend_samples", "schedule": 300.0},
     "tend-broker": {"task": "master.tend_broker", "schedule": 60.0},
     "watch-clients": {
         "task": "master.watch_clients",
@@ -92,6 +93,12 @@ def note_paces() -> None:
 def post_costs() -> None:
     """Post what ended runs have cost."""
     duties().post_costs()
+
+
+@app.task(name="master.tend_samples")
+def tend_samples() -> None:
+    """Keep the machines' numbers bounded."""
+    duties().tend_samples()
 
 
 @app.task(name="master.tend_broker")

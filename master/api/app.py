@@ -18,6 +18,7 @@ from master.api.clients import build_router as client_router
 from master.api.darwin_routes import darwin_router
 from master.api.errors import show_error, show_invalid
 from master.api.fleet_routes import fleet_router
+from master.api.host_routes import host_router
 from master.api.joining import joining_routes
 from master.api.ledger_routes import ledger_router
 from master.api.metrics_routes import health_routes, metrics_routes
@@ -123,6 +124,7 @@ def create_api(settings: Settings) -> FastAPI:
     api.include_router(owner_router(services, gatekeeper))
     api.include_router(approval_router(services, gatekeeper))
     api.include_router(fleet_router(services, gatekeeper))
+    api.include_router(host_router(services, gatekeeper))
     api.include_router(token_router(services, gatekeeper))
     api.include_router(ledger_router(services, gatekeeper))
     api.include_router(darwin_router(services, gatekeeper))
