@@ -18,7 +18,8 @@ from master.cli.doctor.examine import CHECKS
 from master.cli.doctor.ground import ground_here
 from master.settings import load_settings
 from master.tokens import LOCAL_OWNER, Scope, create_token
-from tests.integration.test_web import Stage, stage
+from tests.integration.web.conftest import stage
+from tests.integration.web.stage import Stage
 from tests.support import ROOT, Valkey
 
 __all__ = ["stage"]

@@ -28,7 +28,8 @@ from master.store import Database
 from master.tokens import Scope, create_token
 from tests.conftest import StartProcess
 from tests.integration.core.conftest import database, postgres
-from tests.integration.test_web import HOSTILE, Stage, stage
+from tests.integration.web.conftest import stage
+from tests.integration.web.stage import HOSTILE, Stage
 from tests.ledger_play import NOW, play
 from tests.support import ROOT, free_port, require, wait_until
 
