@@ -129,6 +129,10 @@ class Door:
         status = (await show_error(request, error)).status_code
         return self.render(request, "error.html", {"status_code": status, "error": str(error)}, status=status)
 
+    def forget_callers(self) -> None:
+        """After a token was taken away: nobody is remembered any more."""
+        self._gatekeeper.forget()
+
     async def identify_owner(self, request: Request) -> Principal:
         """``Unauthenticated``; ``Refused`` for a token that is not an owner's."""
         caller = await self._gatekeeper.identify(request)

@@ -61,6 +61,7 @@ def _environment(language: str, menu: Sequence[tuple[str, str]]) -> Environment:
         age=views.format_age,
         duration=views.format_duration,
         is_digest=views.is_digest,
+        latency=views.format_latency,
         node=views.to_node,
         percent=views.percent,
         size=views.format_size,
