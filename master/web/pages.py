@@ -64,6 +64,7 @@ def _environment(language: str, menu: Sequence[tuple[str, str]]) -> Environment:
         latency=views.format_latency,
         node=views.to_node,
         percent=views.percent,
+        roughly=views.format_roughly,
         size=views.format_size,
         utc=_utc,
         iso=_iso,
