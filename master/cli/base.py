@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: States in which a run needs nobody's patience any more.
 ENDED = ("done", "failed", "cancelled")
+#: Items asked for at once.
+_PAGE = 500
 
 
 class Api:
@@ -32,6 +34,19 @@ class Api:
 
     def get(self, path: str, **query: Any) -> Any:
         return self._call("GET", path, query=query)
+
+    def items(self, path: str, *, most: int | None = None, **query: Any) -> list[Any]:
+        """A list's items, all of them or the first ``most``, page after page."""
+        found: list[Any] = []
+        cursor: str | None = None
+        while most is None or len(found) < most:
+            limit = _PAGE if most is None else min(_PAGE, most - len(found))
+            page = self.get(path, cursor=cursor, limit=limit, **query)
+            found += page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                break
+        return found
 
     def post(self, path: str, body: Any = None, *, idempotency_key: str = "", **query: Any) -> Any:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
@@ -114,9 +129,9 @@ def follow_run(api: Api, run_id: str, *, until_waiting: bool = True) -> dict[str
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     with Progress(
-        TextColumn("[bold]{task.fields[run]}"),
+        TextColumn("{task.fields[run]}", style="bold", markup=False),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%  {task.fields[steps]}  {task.description}"),
+        TextColumn("{task.percentage:>3.0f}%  {task.fields[steps]}  {task.description}", markup=False),
         TimeElapsedColumn(),
         console=messages(),
         transient=True,
@@ -169,16 +184,20 @@ def emit(data: Any, json_mode: bool, render: Callable[[Any], Any]) -> None:
         return
     shown = render(data)
     if shown is not None:
-        from rich.console import Console
-
-        Console(soft_wrap=True).print(shown)
+        _console(stderr=False).print(shown)
 
 
 def messages() -> Console:
     """For what is said beside the data: standard error."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    """Brackets and colons are what somebody wrote, such as a request's title, and never markup: what is
+    to be colored comes as ``rich.text.Text``."""
     from rich.console import Console
 
-    return Console(stderr=True, soft_wrap=True)
+    return Console(stderr=stderr, soft_wrap=True, markup=False, emoji=False)
 
 
 def table(*columns: str) -> Table:

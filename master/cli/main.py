@@ -21,13 +21,13 @@ VARIABLE = "_D8_COMPLETE"
 
 #: Command groups, one module each, loaded when they are used: ``d8 --help`` stays quick.
 GROUPS: dict[str, str] = {
-    "admin": "When the owner is locked out: reset.",
+    "admin": "Owners of the fleet: code, list; and reset when one is locked out.",
     "approval": "Questions that wait for you: list, show, approve, reject, done, abandon, rehearse, policy.",
     "client": "Client projects: from a brief to a delivered website.",
     "darwin": "Evolve agents against labelled examples.",
     "ledger": "The money: balance, report, budget, record, reverse, verify, export.",
     "niche": "Study markets from keyword exports.",
-    "run": "Runs: list, show, cancel, retry.",
+    "run": "Runs: list, show, start, cancel, retry.",
     "token": "Tokens for programs, such as Prometheus: create, list, revoke.",
     "worker": "Workers: list, invite, join, start, drain, resume, update, remove.",
 }

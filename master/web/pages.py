@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from master.ledger.money import format_money
 from master.locale import LANGUAGES, translations_for
 from master.web import views
+from master.web.csrf import FormTokens, hidden_field, hide_token, show_token, shown_token
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -37,21 +38,36 @@ def secured(response: Response, *, keep: bool = False) -> Response:
 class Pages:
     """Renders templates; everything put into them is escaped."""
 
-    def __init__(self, menu: Sequence[tuple[str, str]] = ()) -> None:
-        """``menu``: address and name of what every page leads to, the names in English."""
-        self._of_language = {language: _environment(language, menu) for language in LANGUAGES}
+    def __init__(
+        self, menu: Sequence[tuple[str, str]] = (), settings_menu: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """``menu``: address and name of what every page leads to, the names in English; ``settings_menu``:
+        the same of the pages of the settings."""
+        menus = {"menu": menu, "settings_menu": settings_menu}
+        self._of_language = {language: _environment(language, menus) for language in LANGUAGES}
 
     def render(
-        self, template: str, values: dict[str, Any], *, language: str = "en", status: int = 200
+        self,
+        template: str,
+        values: dict[str, Any],
+        *,
+        language: str = "en",
+        status: int = 200,
+        form_token: str = "",
     ) -> Response:
-        text = self._of_language[language].get_template(template).render(values)
+        """``form_token``: what the forms of this page prove with that they are of this session."""
+        before = show_token(form_token)
+        try:
+            text = self._of_language[language].get_template(template).render(values)
+        finally:
+            hide_token(before)
         return secured(HTMLResponse(text, status_code=status))
 
 
-def _environment(language: str, menu: Sequence[tuple[str, str]]) -> Environment:
+def _environment(language: str, menus: Mapping[str, Sequence[tuple[str, str]]]) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
-        extensions=["jinja2.ext.i18n"],
+        extensions=["jinja2.ext.i18n", FormTokens],
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -71,8 +87,10 @@ def _environment(language: str, menu: Sequence[tuple[str, str]]) -> Environment:
     )
     environment.globals.update(
         asset=_assets(),
+        csrf=hidden_field,
+        csrf_token=shown_token,
         language=language,
-        menu=menu,
+        **menus,
         cost_label=views.cost_label,
         describe_usage=views.describe_usage,
         hardware=views.describe_hardware,
@@ -80,7 +98,6 @@ def _environment(language: str, menu: Sequence[tuple[str, str]]) -> Environment:
         money=format_money,
         model_server_of=views.model_server_of,
         slots_of=views.slots_of,
-        steps_to_show=views.steps_to_show,
         took=views.took,
     )
     # Newstyle: placeholders are filled, and escaped, by the template.
@@ -89,10 +106,12 @@ def _environment(language: str, menu: Sequence[tuple[str, str]]) -> Environment:
 
 
 def _assets() -> dict[str, str]:
-    """Addresses of our files by name, each with its digest, so that a new build is seen at once."""
+    """Addresses of our files by name ("d8.css", "vendor/uPlot.min.css"), each with its digest, so that a new
+    build is seen at once."""
+    names = {path: path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file()}
     return {
-        path.name: f"/static/{path.name}?v={hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
-        for path in STATIC.iterdir()
+        name: f"/static/{name}?v={hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+        for path, name in names.items()
     }
 
 

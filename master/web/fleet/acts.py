@@ -38,7 +38,7 @@ def acts_of(door: Door) -> Acts:
         """The answer is the page with the command: it can be seen this once, so nothing leads away from it."""
         form = await read_form(request)
         worker, hours = check_invite(form.get("worker", "").strip().lower(), form.get("hours", "1"))
-        made = await invite_worker(services, worker, hours, caller.name)
+        made = await invite_worker(services, worker, hours, caller.name, services.write)
         frame = await services.read(lambda connection: door.frame(connection, services.clock()))
         return door.render(request, "fleet_invite.html", {**frame, "made": made})
 
@@ -61,7 +61,7 @@ def acts_of(door: Door) -> Acts:
         await services.write(lambda connection: _do(connection, services, verb, name, caller))
         if verb == "remove":
             # Its token is remembered for some seconds otherwise.
-            door.forget_callers()
+            door.gatekeeper.forget()
             if services.rabbitmq is not None:
                 await run_in_threadpool(remove_worker_user, services.rabbitmq, name)
         return _back(form, verb, name)

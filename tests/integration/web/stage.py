@@ -12,6 +12,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, insert
 from starlette.testclient import TestClient
 
+from master.api.auth import COOKIE, FORM_HEADER, form_token
 from master.approvals import ApprovalType, Policy, Question, create_approval, get_approval
 from master.clock import utc_now
 from master.store import Database
@@ -48,6 +49,7 @@ class Stage:
     def login(self) -> None:
         assert self.browser.get("/login", params={"code": self.code()}).status_code == 200
         self.browser.headers["origin"] = ORIGIN
+        self.browser.headers[FORM_HEADER] = form_token(self.browser.cookies[COOKIE])
 
     def ask(self, title: str = "Register example.com", cost_minor: int = 1210) -> str:
         """A run that waits for the answer to one question; returns the request's id."""

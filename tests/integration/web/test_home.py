@@ -60,7 +60,7 @@ def test_prometheus_reads_the_fleets_model_servers_with_the_owners_token(stage: 
     put_worker(stage, "attic", None)
     assert stage.browser.get("/metrics/models").status_code == 401
     for scope, status in ((Scope.WORKER, 409), (Scope.OWNER, 200)):
-        token = stage.code(scope=scope)
+        token = (stage.home / "secrets" / f"{scope}.token").read_text().strip()
         answer = stage.browser.get("/metrics/models", headers={"authorization": f"Bearer {token}"})
         assert answer.status_code == status
         if scope is Scope.OWNER:
@@ -69,7 +69,9 @@ def test_prometheus_reads_the_fleets_model_servers_with_the_owners_token(stage: 
             up = {sample.labels["worker"]: sample.value for sample in families["d8_model_server_up"].samples}
             assert up == {"attic": 0, "garage": 1}
             assert [sample.value for sample in families["d8_model_rows"].samples] == [8]
-            listed = stage.browser.get("/api/workers", headers={"authorization": f"Bearer {token}"}).json()
+            listed = stage.browser.get("/api/workers", headers={"authorization": f"Bearer {token}"}).json()[
+                "items"
+            ]
             assert [worker["model_server"] is None for worker in listed] == [True, False]
             assert listed[1]["model_server"]["done"] == 40
 
