@@ -13,6 +13,8 @@ from tasks.errors import InvalidInput
 MOST_BYTES = 32 * 1024
 #: By which decisions made here are signed.
 DOOR = "dashboard"
+#: Pages of one thing, by what a form's field ``back`` calls it.
+_PLACES = {"run": "runs", "evolution": "darwin", "study": "niches", "client": "clients"}
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -33,6 +35,7 @@ async def read_form(request: Request) -> dict[str, str]:
 def back(form: dict[str, str]) -> Response:
     """To the page that the form was on; never anywhere else."""
     place = form.get("back", "")
-    if place.startswith("run:"):
-        return RedirectResponse(f"/runs/{quote(place[4:], safe='')}", status_code=303)
+    kind, _, name = place.partition(":")
+    if kind in _PLACES and name:
+        return RedirectResponse(f"/{_PLACES[kind]}/{quote(name, safe='')}", status_code=303)
     return RedirectResponse("/approvals" if place == "approvals" else "/", status_code=303)

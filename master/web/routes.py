@@ -11,14 +11,20 @@ from starlette.types import Scope as AsgiScope
 from master.api.auth import Gatekeeper
 from master.api.services import Services
 from master.tokens import Principal
-from master.web import approvals, home, ledger, runs
+from master.web import approvals, darwin, home, ledger, runs
 from master.web.door import Door, Section
 from master.web.live import live_response
 from master.web.pages import STATIC, Pages, secured
 from master.web.session import login, logout
 from tasks.errors import D8Error
 
-SECTIONS: tuple[Section, ...] = (home.SECTION, runs.SECTION, approvals.SECTION, ledger.SECTION)
+SECTIONS: tuple[Section, ...] = (
+    home.SECTION,
+    runs.SECTION,
+    darwin.SECTION,
+    approvals.SECTION,
+    ledger.SECTION,
+)
 
 
 def web_routes(services: Services, gatekeeper: Gatekeeper) -> list[BaseRoute]:

@@ -12,10 +12,9 @@ from starlette.routing import BaseRoute
 
 from master.api.services import Services
 from master.approvals import list_approvals
-from master.darwin.view import FLOWS, draw_evolution, show_evolution
+from master.darwin.listing import FLOWS
 from master.dispatch.states import RunState
 from master.flows.runs import cancel_run, list_attempts, list_runs, retry_run, show_run
-from master.store.artifacts import ArtifactFolder
 from master.store.tables import events, runs
 from master.tokens import Principal
 from master.web.door import Door, Reading, Section
@@ -73,17 +72,11 @@ def read_run(reading: Reading) -> dict[str, Any]:
     shown = show_run(connection, run_id)
     return {
         "run": shown,
-        "evolution": _evolution(reading, run_id) if shown["flow"] in FLOWS else None,
+        "is_evolution": shown["flow"] in FLOWS,
         "attempts": list_attempts(connection, run_id)[-_ATTEMPTS:],
         "asked": list_approvals(connection, run_id=run_id),
         "events": name_steps(connection, newest, _EVENTS),
     }
-
-
-def _evolution(reading: Reading, run_id: str) -> dict[str, Any]:
-    read_artifact = ArtifactFolder(reading.services.settings.artifact_folder).read
-    shown = show_evolution(reading.connection, run_id, read_artifact, now=reading.now)
-    return {**shown, "pictures": draw_evolution(reading.connection, shown)}
 
 
 async def post_run(services: Services, request: Request, caller: Principal) -> Response:

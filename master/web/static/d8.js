@@ -14,6 +14,7 @@
   const main = () => document.getElementById("main");
 
   function isBeingUsed() {
+    if (main().querySelector("[data-still]")) return true; // a page that is being filled in
     const active = document.activeElement;
     if (active && main().contains(active) && active.matches("input, textarea, select")) return true;
     if (Array.from(main().querySelectorAll("textarea")).some((area) => area.value !== "")) return true;
