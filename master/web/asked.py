@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from tasks.errors import InvalidInput
@@ -30,3 +31,9 @@ def whole(text: str, what: str) -> int:
     if not bare.isdecimal() or len(bare) > 9:
         raise InvalidInput(f"{bare[:40]!r} is not a number of {what}: write digits only, such as 200")
     return int(bare)
+
+
+def once_of(form: Mapping[str, str]) -> str:
+    """The idempotency key of a form that was rendered once."""
+    once = form.get("once", "")[:100]
+    return f"page:{once}" if once else ""

@@ -10,8 +10,8 @@ from typing import Any
 from master.darwin.reading import Ancestor, Point
 from master.web.scales import Scale, number, scale_of
 
-WIDTH, HEIGHT = 720, 260
-LEFT, RIGHT, TOP, BOTTOM = 56, 704, 14, 216
+WIDTH, HEIGHT = 1080, 290
+LEFT, RIGHT, TOP, BOTTOM = 60, 1064, 14, 246
 #: Parts of the time in the picture of the fleet's use.
 _BUCKETS = 36
 #: A family tree's grid.
@@ -122,7 +122,7 @@ def front(
     x = scale_of([place[0] for place in places], LEFT, RIGHT - 40)
     y = scale_of([place[1] for place in places], BOTTOM, TOP)
     better = [(a if axes[x_name] else -a, b if axes[y_name] else -b) for a, b in places]
-    marks = [
+    marks: list[dict[str, Any]] = [
         {
             "x": x(a),
             "y": y(b),
@@ -133,6 +133,13 @@ def front(
         for one, (a, b), b_ in zip(shown, places, better, strict=True)
     ]
     line = sorted((mark["x"], mark["y"]) for mark in marks if mark["front"])
+    named: list[tuple[float, float]] = []
+    for mark in marks:
+        # A name that would lie on another one is left to the tooltip.
+        free = all(abs(mark["x"] - a) > 44 or abs(mark["y"] - b) > 13 for a, b in named)
+        mark["named"] = mark["front"] and free
+        if mark["named"]:
+            named.append((mark["x"], mark["y"]))
     return {
         "marks": sorted(marks, key=lambda mark: bool(mark["front"])),
         "line": "M" + "L".join(f"{a} {b}" for a, b in line) if len(line) > 1 else "",

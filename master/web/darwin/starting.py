@@ -20,7 +20,7 @@ from master.darwin.preview import Preview, preview_examples, preview_program
 from master.flows.runs import start_run
 from master.store.artifacts import ArtifactFolder, find_artifact, record_artifact
 from master.tokens import Principal
-from master.web.asked import whole
+from master.web.asked import once_of, whole
 from master.web.darwin.acting import to_evolution
 from master.web.door import Reading
 from master.web.forms import read_form
@@ -117,12 +117,6 @@ async def post_start(services: Services, request: Request, caller: Principal) ->
         )
     )
     return to_evolution(run_id)
-
-
-def once_of(form: Mapping[str, str]) -> str:
-    """The idempotency key of a form that was rendered once."""
-    once = form.get("once", "")[:100]
-    return f"page:{once}" if once else ""
 
 
 def params_of(form: Mapping[str, str], zone: tzinfo) -> tuple[str, dict[str, Any]]:
