@@ -11,7 +11,7 @@ from starlette.types import Scope as AsgiScope
 from master.api.auth import Gatekeeper
 from master.api.services import Services
 from master.tokens import Principal
-from master.web import approvals, darwin, home, ledger, niches, runs
+from master.web import approvals, clients, darwin, home, ledger, niches, runs
 from master.web.door import Door, Section
 from master.web.live import live_response
 from master.web.pages import STATIC, Pages, secured
@@ -23,6 +23,7 @@ SECTIONS: tuple[Section, ...] = (
     runs.SECTION,
     darwin.SECTION,
     niches.SECTION,
+    clients.SECTION,
     approvals.SECTION,
     ledger.SECTION,
 )

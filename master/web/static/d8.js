@@ -48,7 +48,7 @@
     const open = Array.from(main().querySelectorAll("details[open][id]"), (each) => each.id);
     const scrolled = Array.from(main().querySelectorAll(".scroll"), (each) => each.scrollLeft);
     const focus = focusPath(document.activeElement);
-    main().replaceWith(document.adoptNode(fresh));
+    replaceMain(document.adoptNode(fresh));
     document.title = next.title;
     for (const id of open) {
       const details = document.getElementById(id);
@@ -56,6 +56,23 @@
     }
     main().querySelectorAll(".scroll").forEach((each, index) => { each.scrollLeft = scrolled[index] || 0; });
     if (focus) refocus(focus);
+  }
+
+  // A frame loads anew when it is moved: a part that is still the same stays, and what is around it changes.
+  function replaceMain(fresh) {
+    const kept = main().querySelector(":scope > [data-keep][id]");
+    const twin = kept && fresh.querySelector(`:scope > [id="${CSS.escape(kept.id)}"]`);
+    if (!twin || twin.dataset.keep !== kept.dataset.keep) {
+      main().replaceWith(fresh);
+      return;
+    }
+    const around = Array.from(fresh.childNodes);
+    const at = around.indexOf(twin);
+    Array.from(main().childNodes).forEach((each) => { if (each !== kept) each.remove(); });
+    kept.before(...around.slice(0, at));
+    kept.after(...around.slice(at + 1));
+    for (const name of Object.keys(main().dataset)) delete main().dataset[name];
+    Object.assign(main().dataset, fresh.dataset);
   }
 
   // What has the keyboard keeps it: found again by its address, its name or the id around it.
