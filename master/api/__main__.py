@@ -7,6 +7,7 @@ import sys
 import uvicorn
 
 from master.api.app import create_api, quick_path
+from master.descriptors import raise_open_files_limit
 from master.ready import port_is_free
 from master.settings import load_settings
 from master.start import make_home
@@ -25,6 +26,7 @@ def main() -> int:
                 f"another with D8_PORT"
             )
         make_home(settings)
+        raise_open_files_limit()
         api = create_api(settings)
         everywhere = settings.host in ("0.0.0.0", "::")  # noqa: S104 (compared with, not bound to)
         shown = "127.0.0.1" if everywhere else settings.host

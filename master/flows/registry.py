@@ -44,3 +44,8 @@ def get_flow(name: str) -> Flow:
         return _FLOWS[name]
     except KeyError:
         raise NotFound(f"no flow is called {name!r}: this master knows {', '.join(sorted(_FLOWS))}") from None
+
+
+def list_flows() -> list[Flow]:
+    """Those that there are, by name."""
+    return [_FLOWS[name] for name in sorted(_FLOWS)]

@@ -17,6 +17,7 @@ from master.dispatch.wake import wake_run
 from master.events import record_event
 from master.flows.registry import get_flow
 from master.store import news_of
+from master.store.order import later_of
 from master.store.tables import artifacts, attempts, outcomes, runs, steps
 from tasks.errors import InvalidInput, NotFound
 
@@ -167,8 +168,10 @@ def list_runs(
     flow: str = "",
     limit: int = 50,
     before: datetime | None = None,
+    after: tuple[datetime, str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Newest first, each with the number of its steps and how many have ended well."""
+    """Newest first, each with the number of its steps and how many have ended well; ``after``: those that come
+    behind the run of this time and id."""
     query = select(runs).order_by(runs.c.created_at.desc(), runs.c.id).limit(limit)
     if state:
         query = query.where(runs.c.state == state)
@@ -176,6 +179,8 @@ def list_runs(
         query = query.where(runs.c.flow == flow)
     if before is not None:
         query = query.where(runs.c.created_at < before)
+    if after is not None:
+        query = query.where(later_of((runs.c.created_at, "desc"), (runs.c.id, "asc"), after=after))
     rows = connection.execute(query).all()
     counts = _count_steps(connection, [row.id for row in rows])
     return [describe_run(row, counts.get(row.id, {})) for row in rows]
@@ -218,14 +223,25 @@ def show_run(connection: Connection, run_id: str) -> dict[str, Any]:
     return shown
 
 
-def list_attempts(connection: Connection, run_id: str) -> list[dict[str, Any]]:
-    """Every attempt at every step of the run, in the order of their claims."""
+def list_attempts(
+    connection: Connection,
+    run_id: str,
+    *,
+    limit: int | None = None,
+    after: tuple[datetime, int, int] | None = None,
+) -> list[dict[str, Any]]:
+    """Every attempt at every step of the run, in the order of their claims; ``after``: those behind the one of
+    this claim, step and number."""
     query = (
         select(attempts, steps.c.key)
         .join(steps, steps.c.id == attempts.c.step_id)
         .where(steps.c.run_id == run_id)
-        .order_by(attempts.c.claimed_at)
+        .order_by(attempts.c.claimed_at, attempts.c.step_id, attempts.c.attempt)
+        .limit(limit)
     )
+    if after is not None:
+        order = (attempts.c.claimed_at, attempts.c.step_id, attempts.c.attempt)
+        query = query.where(later_of(*((column, "asc") for column in order), after=after))
     return [row._asdict() for row in connection.execute(query)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -13,10 +15,14 @@ from master.api.services import Services
 from master.tokens import Principal
 from master.web import approvals, clients, darwin, home, ledger, niches, runs
 from master.web.door import Door, Section
-from master.web.live import live_response
+from master.web.language import language_route
+from master.web.live import EventStreams
 from master.web.pages import STATIC, Pages, secured
 from master.web.session import login, logout
 from tasks.errors import D8Error
+
+#: Where pages listen.
+EVENTS = "/events"
 
 SECTIONS: tuple[Section, ...] = (
     home.SECTION,
@@ -39,11 +45,6 @@ def web_routes(services: Services, gatekeeper: Gatekeeper) -> list[BaseRoute]:
         except D8Error as error:
             return await door.show_error(request, error)
 
-    async def get_events(request: Request) -> Response:
-        # Not a page: a redirect to the login would be followed and understood by nobody.
-        await door.identify_owner(request)
-        return secured(live_response(services, request))
-
     async def leave(services: Services, request: Request, _: Principal) -> Response:
         return await logout(services, request)
 
@@ -51,9 +52,17 @@ def web_routes(services: Services, gatekeeper: Gatekeeper) -> list[BaseRoute]:
         *(route for section in SECTIONS for route in section.routes(door)),
         door.form("/logout", leave),
         Route("/login", get_login),
-        Route("/events", get_events),
+        language_route(door),
+        Route(EVENTS, EventStreams(services, door.identify_owner), methods=["GET"]),
         Mount("/static", _StaticFiles(directory=STATIC)),
     ]
+
+
+def find_event_streams(routes: Iterable[BaseRoute]) -> EventStreams:
+    """The application behind ``/events``, for who leads calls there past what only pages need."""
+    return next(
+        route.app for route in routes if isinstance(route, Route) and isinstance(route.app, EventStreams)
+    )
 
 
 class _StaticFiles(StaticFiles):

@@ -1,12 +1,10 @@
-"""The event stream's numbers and messages."""
+"""The event stream's numbers."""
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from master.web.live import encode_news, server_is_ending, start_after
+from master.web.live import most_streams, server_is_ending, start_after
 
 
 @pytest.mark.parametrize(
@@ -25,14 +23,10 @@ def test_stream_starts_after_what_the_browser_saw_last(header: str, query: str, 
     assert start_after(header, query) == seq
 
 
-def test_one_message_tells_of_many_events_and_carries_the_last_number() -> None:
-    message = encode_news(
-        [{"seq": 3, "run_id": "b"}, {"seq": 4, "run_id": ""}, {"seq": 9, "run_id": "a\n\nevent: forged"}]
-    )
-    lines = message.split("\n")
-    assert lines[:2] == ["id: 9", "event: news"]
-    assert lines[3:] == ["", ""]
-    assert json.loads(lines[2].removeprefix("data: ")) == {"events": 3, "runs": ["a\n\nevent: forged", "b"]}
+def test_streams_leave_open_files_to_workers_and_pages() -> None:
+    assert most_streams(65_536) == 65_024
+    assert most_streams(1024) == 512
+    assert most_streams(256) == 128, "with few files, half of them"
 
 
 def test_process_without_our_server_is_not_ending() -> None:
