@@ -71,7 +71,9 @@ def _gepa_candidates(seed: int, proposals: int, budget: int) -> tuple[bool, floa
     theirs = _AtHand()
     first = {"instruction": variation.seeds(1, seed)[0].instruction}
     examples = [example for block in blocks for example in block]
-    gepa_replay.run(theirs, first, examples, examples, seed=seed, most_metric_calls=16 * budget, proposals=proposals)
+    gepa_replay.run(
+        theirs, first, examples, examples, seed=seed, most_metric_calls=16 * budget, proposals=proposals
+    )
     ours = list(engine.snapshot()["numbers"])
     return len(ours) > 2 and ours == list(theirs.seen)[: len(ours)], now, worked
 
