@@ -54,8 +54,8 @@ def check_new_password(password: str, name: str) -> str:
         raise WeakPassword(f"the password has {len(password)} characters: {LONGEST} are the most", "long")
     plain = password.casefold()
     if plain in COMMON or len(set(plain)) < _FEWEST_CHARACTERS:
-        raise InvalidInput(
-            "this password is among the first that are tried: take another, such as four words"
+        raise WeakPassword(
+            "this password is among the first that are tried: take another, such as four words", "common"
         )
     if len(plain.replace(name.casefold(), "")) < SHORTEST // 2:
         raise WeakPassword(
