@@ -35,10 +35,9 @@ class Sent:
         return self.files[field][0]
 
 
-async def read_upload(request: Request) -> Sent:
-    """A form with files, as ``master.web.forms.sent_token`` has let it in. ``InvalidInput`` when it cannot be
-    read."""
-    form = await read_files(request)
+async def read_upload(request: Request, most_bytes: int) -> Sent:
+    """A form with files, of at most so many bytes in all. ``InvalidInput`` when it is larger or cannot be read."""
+    form = await read_files(request, most_bytes)
     values: dict[str, list[str]] = {}
     files: dict[str, list[SentFile]] = {}
     for name, value in form.multi_items():

@@ -39,7 +39,7 @@ def _example() -> str:
 
 async def post_check(door: Door, request: Request, caller: Principal) -> Response:
     """``/clients/check``: what the brief says, or everything that is wrong in it. Nothing is kept."""
-    sent = await read_upload(request)
+    sent = await read_upload(request, MOST_FORM)
     values: dict[str, Any] = {"brief": None, "problems": [], "text": "", "source": "brief.yaml"}
     try:
         values["text"], values["source"] = _text_of(sent)
@@ -66,7 +66,7 @@ def _text_of(sent: Sent) -> tuple[str, str]:
 
 async def post_add(services: Services, request: Request, _: Principal) -> Response:
     """``/clients/add``: the brief becomes a project; work on it begins at once."""
-    sent = await read_upload(request)
+    sent = await read_upload(request, MOST_FORM)
     text, source = _text_of(sent)
     body = AddClient(brief_yaml=text, source=source, again=sent.fields.get("again") == "yes")
     added = await services.write(lambda connection: post_client(connection, body, services.clock))

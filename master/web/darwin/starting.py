@@ -38,7 +38,7 @@ _ASKED = ("file", "name", "task", "input", "expected", "split", "seed")
 
 async def post_check(services: Services, request: Request, _: Principal) -> Response:
     """``/darwin/check``: keep the file, and show what a run would make of it."""
-    sent = await read_upload(request)
+    sent = await read_upload(request, MOST_FORM)
     file = sent.only_file("file", "a CSV or JSONL file, or a Python program")
     digest = await services.read(lambda _: services.folder.write(file.data))
     now, ending = services.clock(), file.name.lower().rpartition(".")[2]

@@ -72,7 +72,7 @@ class Preview:
 
 async def post_check(services: Services, request: Request, _: Principal) -> Response:
     """``/niches/check``: keep the exports, and show what a study would make of them."""
-    sent = await read_upload(request)
+    sent = await read_upload(request, MOST_FORM)
     sent.only_file("files", "one or more keyword exports (.csv)")
     exports = [await _keep(services, file) for file in sent.files["files"]]
     asked = [("file", one.text) for one in exports]
