@@ -18,9 +18,12 @@ CAPABILITIES: tuple[str, ...] = (
 #: Tables of what no flow imports: they are created with the rest, whether or not anybody uses them.
 _TABLES: tuple[str, ...] = (
     "master.darwin.tables",
+    "master.idempotency",
     "master.ledger.tables",
     "master.owners.tables",
+    "master.schedules.tables",
     "master.telegram.tables",
+    "master.webhooks.tables",
 )
 
 

@@ -17,7 +17,13 @@ MOST_BYTES = 32 * 1024
 #: By which decisions made here are signed.
 DOOR = "dashboard"
 #: Pages of one thing, by what a form's field ``back`` calls it.
-_PLACES = {"run": "runs", "evolution": "darwin", "study": "niches", "client": "clients"}
+_PLACES = {
+    "run": "runs",
+    "approval": "approvals",
+    "evolution": "darwin",
+    "study": "niches",
+    "client": "clients",
+}
 
 
 async def read_form(request: Request, most_bytes: int = MOST_BYTES) -> dict[str, str]:

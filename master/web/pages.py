@@ -77,8 +77,10 @@ def _environment(language: str, menus: Mapping[str, Sequence[tuple[str, str]]]) 
         age=views.format_age,
         duration=views.format_duration,
         is_digest=views.is_digest,
+        latency=views.format_latency,
         node=views.to_node,
         percent=views.percent,
+        roughly=views.format_roughly,
         size=views.format_size,
         utc=_utc,
         iso=_iso,
@@ -96,7 +98,6 @@ def _environment(language: str, menus: Mapping[str, Sequence[tuple[str, str]]]) 
         money=format_money,
         model_server_of=views.model_server_of,
         slots_of=views.slots_of,
-        steps_to_show=views.steps_to_show,
         took=views.took,
     )
     # Newstyle: placeholders are filled, and escaped, by the template.

@@ -66,7 +66,7 @@ def test_a_long_evolution_is_drawn_from_a_bounded_sample(stage: Stage) -> None:
     put_evolution(stage, 700)
     stage.login()
     text = stage.browser.get(f"/darwin/{RUN}").text
-    assert 500 < text.count('<circle class="dot') <= 600
+    assert 350 < text.count('<circle class="dot') <= 400
     assert len(text) < 120_000
 
 
