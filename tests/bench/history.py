@@ -16,12 +16,15 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, insert, select
 
 from master.approvals.tables import approvals
+from master.clients.brief import parse_brief
 from master.clients.tables import clients
 from master.ledger.entries import Entry, Kind, Posting
 from master.ledger.journal import append_entry
 from master.niches.tables import niches
 from master.store import Database
 from master.store.tables import artifacts, attempts, events, notices, outcomes, runs, steps, workers
+from tasks.protocol import Gpu, Hardware
+from tests.support import ROOT
 
 #: What a step leaves: claimed and done.
 _EVENTS_A_STEP = 2
@@ -30,6 +33,14 @@ _TASK_OF = {
     "niche": "niche.analyse",
     "client": "client.copy",
     "fleet.canary": "fleet.canary",
+}
+_PARAMS_OF: dict[str, dict[str, Any]] = {
+    "niche": {
+        "exports": [{"name": "keywords.csv", "market": "", "digest": "a" * 64}],
+        "markets": ["spain"],
+        "domain_from_score": 70.0,
+        "max_keywords": 1500,
+    },
 }
 _WORKERS = tuple(f"host-{number:02}" for number in range(20))
 _AT_ONCE = 20_000
@@ -126,7 +137,7 @@ def _put_runs(connection: Connection, planned: list[_Run]) -> None:
             {
                 "id": run.id,
                 "flow": run.flow,
-                "params": {"examples": "a" * 64, "budget": 1000},
+                "params": _PARAMS_OF.get(run.flow, {}),
                 "state": run.state,
                 # Far from due: no conductor takes it up while somebody looks.
                 "wake": 0,
@@ -231,7 +242,8 @@ def _events(planned: list[_Run], first: int, most: int) -> Iterator[dict[str, An
 
 
 def _put_workers(connection: Connection, until: datetime) -> None:
-    gpu = {"name": "NVIDIA GeForce RTX 3090", "memory_mib": 24_576}
+    gpu = Gpu(name="NVIDIA GeForce RTX 3090", memory_mib=24_576, memory_used_mib=9_000, temperature_c=61)
+    hardware = Hardware(machine="x86_64", cpus=16, memory_mib=65_536, disk_free_mib=400_000, gpus=(gpu,))
     rows = [
         {
             "name": name,
@@ -242,7 +254,7 @@ def _put_workers(connection: Connection, until: datetime) -> None:
             "lanes": ["cpu", "gpu"],
             "slots": 4,
             "host": name,
-            "hardware": {"machine": "x86_64", "cpus": 16, "memory_mib": 65_536, "gpus": [gpu]},
+            "hardware": hardware.model_dump(mode="json"),
             "joined_at": until - timedelta(days=100),
             # A reaper that looks while somebody measures finds them heard of.
             "seen_at": until + timedelta(days=1),
@@ -324,7 +336,8 @@ def _put_work(
     connection: Connection, planned: list[_Run], size: Size, until: datetime
 ) -> dict[str, list[str]]:
     """What the capabilities keep: clients, niches, artifacts."""
-    states = ("delivered", "delivered", "failed", "pending", "running")
+    brief = parse_brief((ROOT / "examples" / "brief.yaml").read_bytes())
+    states = ("completed", "completed", "failed", "pending", "in_progress")
     _put(
         connection,
         clients,
@@ -333,7 +346,7 @@ def _put_work(
                 "id": f"client-{number:04}",
                 "name": f"Bakery {number}",
                 "state": states[number % len(states)],
-                "brief": {"name": f"Bakery {number}", "city": "Ávila"},
+                "brief": brief.model_dump(mode="json"),
                 "brief_sha256": hashlib.sha256(str(number).encode()).hexdigest(),
                 "ordinal": 1,
                 "run_id": planned[number % len(planned)].id,
@@ -377,4 +390,10 @@ def _put_work(
             for run in planned
         ],
     )
-    return {"client_id": ["client-0000"], "project_id": ["client-0000"], "study_id": studies[-1:]}
+    digest = hashlib.sha256(planned[0].id.encode()).hexdigest()
+    return {
+        "client_id": ["client-0000"],
+        "/niches/{run_id}": studies[-1:],
+        "run_id,digest": [f"{planned[0].id},{digest}"],
+        "/runs/{run_id}/step": [f"{planned[0].id}?key=evaluate-0"],
+    }
