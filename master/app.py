@@ -40,6 +40,7 @@ app.conf.beat_schedule = {
     "do-scheduled": {"task": "master.do_scheduled", "schedule": 5.0},
     "tell-webhooks": {"task": "master.tell_webhooks", "schedule": 2.0},
     "forget": {"task": "master.forget", "schedule": 3600.0},
+    "tend-samples": {"task": "master.tend_samples", "schedule": 300.0},
     "tend-broker": {"task": "master.tend_broker", "schedule": 60.0},
     "watch-clients": {
         "task": "master.watch_clients",
@@ -96,6 +97,12 @@ def note_paces() -> None:
 def post_costs() -> None:
     """Post what ended runs have cost."""
     duties().post_costs()
+
+
+@app.task(name="master.tend_samples")
+def tend_samples() -> None:
+    """Keep the machines' numbers bounded."""
+    duties().tend_samples()
 
 
 @app.task(name="master.tend_broker")

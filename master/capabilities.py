@@ -11,6 +11,7 @@ CAPABILITIES: tuple[str, ...] = (
     "master.flows.python_code",
     "master.darwin.flow",
     "master.darwin.in_environment",
+    "master.darwin.promotion",
     "master.niches.flow",
     "master.clients.flow",
 )

@@ -19,6 +19,7 @@ from master.dispatch.reap import reap_leases
 from master.fleet.deaf import known_builds, long_active, note_deaf
 from master.fleet.notices import close_notice, open_notice
 from master.fleet.paces import note_paces
+from master.fleet.samples import tend_samples
 from master.fleet.workers import miss_workers
 from master.flows.engine import Engine
 from master.flows.runs import start_run
@@ -99,6 +100,11 @@ class Duties:
         """Learn how fast each worker is at each task."""
         with self._database.write(durable=False) as connection:
             note_paces(connection)
+
+    def tend_samples(self) -> None:
+        """The machines' numbers of long ago take less room, then none."""
+        with self._database.write(durable=False) as connection:
+            tend_samples(connection, now=self._clock())
 
     def tend_broker(self) -> None:
         """RabbitMQ has what the fleet's build needs, and no more; who is active listens to it."""

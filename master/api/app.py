@@ -25,6 +25,7 @@ from master.api.errors import show_error, show_invalid, show_refused, show_unexp
 from master.api.event_routes import event_router
 from master.api.fleet_routes import fleet_router
 from master.api.headers import ApiHeaders
+from master.api.host_routes import host_router
 from master.api.joining import joining_routes
 from master.api.ledger_routes import ledger_router
 from master.api.metrics_routes import health_routes, metrics_routes
@@ -148,6 +149,7 @@ def create_api(settings: Settings) -> FastAPI:
     api.include_router(owner_router(services, gatekeeper))
     api.include_router(approval_router(services, gatekeeper))
     api.include_router(fleet_router(services, gatekeeper))
+    api.include_router(host_router(services, gatekeeper))
     api.include_router(token_router(services, gatekeeper))
     api.include_router(account_router(services, gatekeeper))
     api.include_router(ledger_router(services, gatekeeper))
