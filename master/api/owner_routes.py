@@ -66,7 +66,7 @@ def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
                 now=clock(),
                 priority=body.priority,
                 idempotency_key=once.call.key,
-                by=f"token:{caller.name}",
+                by=caller.identity,
             )
             return {"id": run_id}
 
