@@ -77,7 +77,7 @@ def ledger_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
                 amount=amount,
                 by=caller.name,
                 now=services.clock(),
-                idempotency_key=once.call.key,
+                idempotency_key=once.call.name,
                 **fields,
             )
         )
@@ -92,7 +92,7 @@ def ledger_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
                 reason=body.reason,
                 by=caller.name,
                 now=services.clock(),
-                idempotency_key=once.call.key,
+                idempotency_key=once.call.name,
             )
         )
         return Entry(seq=seq)

@@ -65,7 +65,6 @@ def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
                 body.params,
                 now=clock(),
                 priority=body.priority,
-                idempotency_key=once.call.key,
                 by=caller.identity,
             )
             return {"id": run_id}
