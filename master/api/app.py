@@ -134,7 +134,7 @@ def create_api(settings: Settings) -> FastAPI:
         version=build.id,
         lifespan=lifespan,
         docs_url=None,
-        openapi_url="/api/openapi.json",
+        openapi_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
@@ -163,7 +163,7 @@ def create_api(settings: Settings) -> FastAPI:
     api.include_router(webhook_router(services, gatekeeper))
     api.include_router(care_router(services, gatekeeper))
     api.include_router(event_router(services, gatekeeper))
-    api.router.routes.extend(reader_routes())
+    api.router.routes.extend(reader_routes(api))
     api.router.routes.extend(webhook_routes(settings, services.write, services.clock))
     api.router.routes.extend(web_routes(services, gatekeeper))
     for kind, handler in _HANDLERS.items():

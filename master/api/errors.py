@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -84,7 +85,7 @@ async def show_refused(request: Request, error: Exception) -> Response:
     if status == 404:
         detail = f"there is nothing at {request.url.path[:200]!r}: /api/docs lists what there is"
     elif status == 405:
-        headers["Allow"] = _allowed(request)
+        headers["Allow"] = await run_in_threadpool(_allowed, request)
         detail = f"{request.url.path[:200]!r} takes {headers['Allow']}, not {request.method[:20]}"
     return problem(status, kind, detail, headers)
 
