@@ -299,7 +299,7 @@ def test_owners_door_to_one_machine(stage: Stage) -> None:
     assert stage.browser.post("/api/workers/garage/log", headers=headers).status_code == 202
     assert stage.browser.get("/api/workers/garage/log", headers=headers).json()["asked_at"]
     stage.browser.post("/api/workers/invites", json={"worker": "attic"}, headers=headers)
-    (invite,) = stage.browser.get("/api/invites", headers=headers).json()
+    (invite,) = stage.browser.get("/api/invites", headers=headers).json()["items"]
     assert invite["worker"] == "attic"
     assert stage.browser.delete(f"/api/invites/{invite['id']}", headers=headers).status_code == 204
-    assert stage.browser.get("/api/invites", headers=headers).json() == []
+    assert stage.browser.get("/api/invites", headers=headers).json()["items"] == []
