@@ -24,7 +24,7 @@
     const points = JSON.parse(figure.dataset.points);
     if (!points.length) return;
     const box = svg.getBoundingClientRect();
-    const [x, , seconds, text] = nearest(points, ((event.clientX - box.left) / box.width) * 600);
+    const [x, seconds, text] = nearest(points, ((event.clientX - box.left) / box.width) * 600);
     clear(figure);
     const mark = svg.querySelector(".grid").cloneNode(false);
     mark.setAttribute("class", "at");

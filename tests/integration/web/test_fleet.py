@@ -89,7 +89,7 @@ def test_numbers_over_time_are_drawn_without_a_script(stage: Stage) -> None:
     for expected in ("GPU use: now 80 %, at most 80 %", "GPU memory: now 6.0 GiB", "GPU temperature: now 61 °C",
                      "24.0 GiB", "processors: now 30 %"):  # fmt: skip
         assert expected in page, expected
-    assert len(re.findall(r'<path class="line" d="M[\d. L]+"/>', page)) == 5
+    assert len(re.findall(r'<path class="line" d="M[\d. Lh]+"/>', page)) == 5
     assert "80 %" in stage.browser.get("/fleet").text
     month = stage.browser.get("/fleet/garage", params={"range": "30d"}).text
     assert "No numbers of this time" in month
