@@ -33,8 +33,10 @@ from master.api.once import once_of
 from master.api.openapi import describe_api
 from master.api.owner_routes import owner_router
 from master.api.reader import reader_routes
+from master.api.schedule_routes import schedule_router
 from master.api.services import Services
 from master.api.token_routes import token_router
+from master.api.webhook_routes import webhook_router
 from master.api.worker_routes import worker_routes
 from master.approvals import PolicyFile
 from master.capabilities import load_capabilities
@@ -136,6 +138,7 @@ def create_api(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     api.openapi = lambda: describe_api(api)  # type: ignore[method-assign]
+    api.state.services = services
     gatekeeper = api.state.gatekeeper = Gatekeeper(services)
     api.state.workers_door = Starlette(
         routes=worker_routes(services, gatekeeper),
@@ -155,6 +158,8 @@ def create_api(settings: Settings) -> FastAPI:
     api.router.routes.extend(health_routes(services))
     api.include_router(artifact_router(services, gatekeeper))
     api.include_router(client_router(services.read, gatekeeper.require(Scope.OWNER), once_of(services)))
+    api.include_router(schedule_router(services, gatekeeper))
+    api.include_router(webhook_router(services, gatekeeper))
     api.include_router(event_router(services, gatekeeper))
     api.router.routes.extend(reader_routes())
     api.router.routes.extend(webhook_routes(settings, services.write, services.clock))
