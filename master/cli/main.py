@@ -31,7 +31,7 @@ GROUPS: dict[str, str] = {
     "schedule": "What is started by the clock: add, list, show, on, off, run, executions, cancel, remove.",
     "token": "Tokens for programs, such as Prometheus: create, list, revoke.",
     "webhook": "Addresses that are told what happens: add, list, test, on, off, deliveries, redeliver, remove.",
-    "worker": "Workers: list, invite, join, start, drain, resume, update, remove.",
+    "worker": "Workers: list, show, logs, invite, invites, revoke, join, start, drain, resume, update, remove.",
 }
 #: Single commands and the module that holds each.
 COMMANDS: dict[str, tuple[str, str]] = {
