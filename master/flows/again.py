@@ -16,7 +16,8 @@ from master.dispatch.finish import record_outcome
 from master.dispatch.states import OPEN_RUNS, OPEN_STEPS, RunState, StepKind, StepState, check_run_move
 from master.dispatch.wake import wake_run
 from master.events import record_event
-from master.flows.runs import get_run, try_failed_again
+from master.flows.failed import try_failed_again
+from master.flows.runs import get_run
 from master.flows.succession import ASIDE, StepTimes, came_of, is_aside
 from master.ledger.money import format_money
 from master.store import news_of
