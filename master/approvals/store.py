@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from master.approvals.records import Approval, ApprovalState, Vote
-from master.approvals.tables import approval_votes, approvals
+from master.approvals.tables import APPROVALS_TO_DO, approval_votes, approvals
 from master.store.order import Way, later_of
 from tasks.errors import NotFound
 
@@ -53,11 +53,7 @@ def list_approvals(
 
 def list_to_do(connection: Connection) -> list[Approval]:
     """What the owner has approved and has still to do, the most pressing first."""
-    query = (
-        select(approvals)
-        .where(approvals.c.state == ApprovalState.APPROVED, approvals.c.execute_by.is_not(None))
-        .order_by(approvals.c.execute_by, approvals.c.id)
-    )
+    query = select(approvals).where(APPROVALS_TO_DO).order_by(approvals.c.execute_by, approvals.c.id)
     return with_votes(connection, connection.execute(query).all())
 
 

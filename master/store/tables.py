@@ -11,7 +11,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
@@ -19,19 +18,8 @@ from sqlalchemy import (
     text,
 )
 
+from master.store.metadata import Number, metadata
 from master.store.types import UtcDateTime
-
-#: SQLite numbers rows by itself only for exactly ``INTEGER``.
-Number = BigInteger().with_variant(Integer(), "sqlite")
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
 
 #: Facts about the fleet as a whole: its build, whether dispatch is paused.
 fleet = Table(
@@ -40,6 +28,13 @@ fleet = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
+
+#: Conditions in the very words of the partial indexes below: SQLite takes such an index for these words only,
+#: and for none that come as parameters.
+RUNS_OPEN = text("runs.state IN ('running','waiting')")
+STEPS_IN_FLIGHT = text("steps.state IN ('ready','queued','running')")
+STEPS_WAITING = text("steps.state = 'waiting'")
+OUTCOMES_NOT_DONE = text("outcomes.state <> 'done'")
 
 _UNCOSTED = text("NOT costed AND finished_at IS NOT NULL")
 
@@ -71,6 +66,7 @@ runs = Table(
     # Whether the ledger has what it cost.
     Column("costed", Boolean, nullable=False, default=False),
     Index("ix_runs_created_at", "created_at"),
+    Index("ix_runs_state_created_at", "state", "created_at"),
     Index("ix_runs_uncosted", "finished_at", sqlite_where=_UNCOSTED, postgresql_where=_UNCOSTED),
     Index(
         "ix_runs_open",
@@ -82,6 +78,8 @@ runs = Table(
 
 _OPEN = text("awaited AND state IN ('ready','queued','running','waiting')")
 _IN_FLIGHT = text("state IN ('ready','queued','running')")
+_WAITING = text("state = 'waiting'")
+_NOT_DONE = text("state <> 'done'")
 
 steps = Table(
     "steps",
@@ -144,6 +142,7 @@ steps = Table(
         sqlite_where=_IN_FLIGHT,
         postgresql_where=_IN_FLIGHT,
     ),
+    Index("ix_steps_waiting", "run_id", sqlite_where=_WAITING, postgresql_where=_WAITING),
 )
 
 #: What a run carries from pass to pass: packed JSON, replaced as a whole.
@@ -153,6 +152,8 @@ carried = Table(
     Column("run_id", Text, ForeignKey("runs.id"), primary_key=True),
     Column("state", Text, nullable=False),
 )
+
+_FAILED = text("outcome NOT IN ('', 'done')")
 
 attempts = Table(
     "attempts",
@@ -167,6 +168,8 @@ attempts = Table(
     # done, or the kind of failure; empty while it runs.
     Column("outcome", Text, nullable=False, default=""),
     Column("error", Text, nullable=False, default=""),
+    # Of the few that failed: what succeeded costs no second page.
+    Index("ix_attempts_failed", "worker", "claimed_at", sqlite_where=_FAILED, postgresql_where=_FAILED),
 )
 
 #: One row for each step that has ended: the primary key is what makes an outcome final and single,
@@ -180,6 +183,8 @@ outcomes = Table(
     Column("attempt", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    # What did not end well is counted here; what did, by the difference.
+    Index("ix_outcomes_not_done", "run_id", "state", sqlite_where=_NOT_DONE, postgresql_where=_NOT_DONE),
     # A number is never given twice, even after the newest row was deleted by a retry.
     sqlite_autoincrement=True,
 )
@@ -216,6 +221,8 @@ workers = Table(
     Column("trial_from", Text, nullable=False, default=""),
     # Its model server's numbers of the last heartbeat; null when it has none, or is not heard from.
     Column("model_server", JSON(none_as_null=True)),
+    # Its numbers of the current minute (master.fleet.readings); null before the first heartbeat.
+    Column("gathered", JSON(none_as_null=True)),
 )
 
 #: What the owner must act on: opened once, told once, closed when it is over.

@@ -12,7 +12,7 @@ from master.ledger.money import format_money
 from tasks.protocol import ModelServerStats
 
 #: Steps that a page lists at most; a large run has thousands.
-MOST_STEPS = 300
+MOST_STEPS = 100
 #: Slots drawn one by one; beyond this the numbers alone are clearer.
 MOST_PIPS = 16
 
@@ -41,6 +41,13 @@ def format_duration(seconds: float) -> str:
             rest = whole % size_s // small_s
             return f"{whole // size_s} {unit}" + (f" {rest} {small}" if rest else "")
     return f"{whole} s"
+
+
+def format_roughly(seconds: float) -> str:
+    """An estimate is not told to the second: ``1 min``, ``25 min``, ``2 h 40 min``, ``3 d 4 h``."""
+    minutes = max(1, round(seconds / 60))
+    step = 1 if minutes < 20 else 5 if minutes < 240 else 30
+    return format_duration(60 * step * max(1, round(minutes / step)))
 
 
 def format_age(at: datetime, now: datetime) -> str:
