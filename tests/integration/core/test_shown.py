@@ -44,6 +44,8 @@ from master.flows.shown import (
     read_steps,
 )
 from master.ledger.days import EntryFilter, find_entries, list_labels, spending_by_day
+from master.ledger.entries import ENERGY, USAGE, Entry, Kind, move
+from master.ledger.journal import append_entry
 from master.ledger.money import parse_money
 from master.ledger.movements import record_movement
 from master.store.tables import attempts, runs, steps
@@ -254,6 +256,10 @@ def test_what_was_paid_is_counted_on_the_owners_day(bench: Bench) -> None:
             record_movement, kind="expense", amount=parse_money(amount), category=category, project="p",
             month="2026-11", note="by hand", reference=f"R-{amount}", by="me", run_id="",
         )  # fmt: skip
+    energy = Entry(
+        kind=Kind.USAGE, at=bench.now, month="2026-11", details="{}", postings=move(ENERGY, USAGE, 33, "EUR")
+    )
+    write(bench, lambda c: append_entry(c, energy))
 
     def day_before(moment: datetime) -> date:
         return (moment - timedelta(hours=1)).date()
