@@ -15,7 +15,12 @@ CAPABILITIES: tuple[str, ...] = (
     "master.clients.flow",
 )
 #: Tables of what no flow imports: they are created with the rest, whether or not anybody uses them.
-_TABLES: tuple[str, ...] = ("master.darwin.tables", "master.ledger.tables", "master.telegram.tables")
+_TABLES: tuple[str, ...] = (
+    "master.darwin.tables",
+    "master.ledger.tables",
+    "master.owners.tables",
+    "master.telegram.tables",
+)
 
 
 def load_capabilities() -> None:

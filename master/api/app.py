@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, ExceptionHandler, Receive, Send
 from starlette.types import Scope as Scope_
 
+from master.api.account_routes import account_router
 from master.api.approval_routes import approval_router
 from master.api.artifact_routes import artifact_router
 from master.api.auth import Gatekeeper
@@ -145,6 +146,7 @@ def create_api(settings: Settings) -> FastAPI:
     api.include_router(approval_router(services, gatekeeper))
     api.include_router(fleet_router(services, gatekeeper))
     api.include_router(token_router(services, gatekeeper))
+    api.include_router(account_router(services, gatekeeper))
     api.include_router(ledger_router(services, gatekeeper))
     api.include_router(darwin_router(services, gatekeeper))
     api.router.routes.extend(metrics_routes(services, gatekeeper))

@@ -10,19 +10,20 @@ from sqlalchemy import Connection, func, select
 
 from master.approvals.tables import approvals
 from master.dispatch.publish import fleet_value
-from master.dispatch.states import OPEN_STEPS
+from master.dispatch.states import StepState
 from master.fleet.notices import list_notices
 from master.settings import Settings
-from master.store.tables import runs, steps, workers
+from master.store.tables import STEPS_IN_FLIGHT, STEPS_WAITING, runs, steps, workers
 
 
 def show_status(connection: Connection, settings: Settings, build: str, now: datetime) -> dict[str, Any]:
     """What ``d8 status`` and the dashboard's first page show."""
     run_states = _count(connection, select(runs.c.state, func.count()).group_by(runs.c.state))
-    step_states = _count(
-        connection,
-        select(steps.c.state, func.count()).where(steps.c.state.in_(OPEN_STEPS)).group_by(steps.c.state),
-    )
+    in_flight = select(steps.c.state, func.count()).where(STEPS_IN_FLIGHT).group_by(steps.c.state)
+    step_states = _count(connection, in_flight)
+    waiting = connection.execute(select(func.count()).select_from(steps).where(STEPS_WAITING)).scalar_one()
+    if waiting:
+        step_states[StepState.WAITING] = waiting
     worker_states: Counter[str] = Counter()
     slots = 0
     for row in connection.execute(

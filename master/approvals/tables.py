@@ -8,6 +8,8 @@ from master.store.tables import Number, metadata
 from master.store.types import UtcDateTime
 
 _WAITS = text("state = 'pending' AND need <> ''")
+#: In the words of ``ix_approvals_to_do``, which SQLite takes for no others.
+APPROVALS_TO_DO = text("approvals.state = 'approved' AND approvals.execute_by IS NOT NULL")
 _TO_DO = text("state = 'approved' AND execute_by IS NOT NULL")
 
 approvals = Table(
@@ -52,6 +54,7 @@ approvals = Table(
     Column("replaced_by", Text, nullable=False, default=""),
     # One open request about one need.
     Index("uq_approvals_need", "need", unique=True, sqlite_where=_WAITS, postgresql_where=_WAITS),
+    Index("ix_approvals_decided_at", "decided_at"),
     Index("ix_approvals_to_do", "execute_by", sqlite_where=_TO_DO, postgresql_where=_TO_DO),
 )
 

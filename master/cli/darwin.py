@@ -47,6 +47,10 @@ def start(
     split_column: Annotated[str, typer.Option("--split", help="Column of the split.")] = "",
     schema: Annotated[Path | None, typer.Option(help="extract: JSON Schema of the object.")] = None,
     critic: Annotated[str, typer.Option(help="A capable model that rewrites instructions.")] = "",
+    proposals: Annotated[
+        int,
+        typer.Option(min=1, max=64, help="gepa: rewritings at once; as many as there are slots is quickest."),
+    ] = 1,
     promote: Annotated[str, typer.Option(help="Ask you to put the best in use under this name.")] = "",
     lot: Annotated[int, typer.Option(min=1, max=256, help="Environment: genomes in one step.")] = 1,
     seconds: Annotated[float, typer.Option(min=0.01, max=3600, help="Environment: for one genome.")] = 60.0,
@@ -102,6 +106,7 @@ def start(
             "shard": shard,
             "model": model,
             "critic": critic,
+            "proposals": proposals,
             "promote": promote,
         }
         run_id = start_run(api, flow="darwin", params={**shared, **own})
@@ -154,16 +159,19 @@ def lineage(run: Run, json_mode: Json = False) -> None:
 @app.command()
 def export(
     run: Run,
-    file: Annotated[Path, typer.Argument(help="Where to write the agent, as JSON.")],
+    file: Annotated[Path, typer.Argument(help="Where to write it, as JSON.")],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Write the best genome as a file, complete with its examples and its provenance."""
+    """Write the best as a file, complete with its provenance: an agent with its examples, or the genomes that
+    were found in an environment."""
     from master.cli.base import connect, messages
     from master.cli.darwin_files import write_whole
     from tasks.errors import InvalidInput
 
     api = connect()
-    data = api.download(_finished(api, run)["result"]["artifacts"]["agent.json"])
+    artifacts = _finished(api, run)["result"]["artifacts"]
+    # An agent, or what was found in an environment.
+    data = api.download(artifacts.get("agent.json") or artifacts["genome.json"])
     if file.exists() and not force:
         raise InvalidInput(f"{file} is there already: name another file, or add --force to replace it")
     write_whole(file, data)

@@ -14,7 +14,7 @@ from master.fleet.notices import close_notice
 from master.fleet.states import WorkerState, state_on_join
 from master.fleet.workers import get_worker, move_worker, standing_reason
 from master.store import news_of
-from master.store.tables import steps, tokens, workers
+from master.store.tables import STEPS_IN_FLIGHT, steps, tokens, workers
 from tasks.errors import Refused
 
 _SHOWN = (
@@ -29,7 +29,7 @@ def list_workers(connection: Connection, *, removed: bool = False) -> list[dict[
     held: dict[str, list[dict[str, Any]]] = {}
     running = select(
         steps.c.id, steps.c.worker, steps.c.run_id, steps.c.key, steps.c.task, steps.c.progress, steps.c.note
-    ).where(steps.c.state == "running")
+    ).where(STEPS_IN_FLIGHT, steps.c.state == "running")
     for row in connection.execute(running):
         step = row._asdict()
         held.setdefault(step.pop("worker"), []).append(step)

@@ -1,25 +1,30 @@
-"""Runs: start, look, cancel, try again, end."""
+"""Runs: start, cancel, try again, end. (``master.flows.reading``: look.)"""
 
 from __future__ import annotations
 
-import json
 import secrets
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from master.approvals.expire import cancel_approvals
 from master.dispatch.finish import record_outcome
 from master.dispatch.states import OPEN_STEPS, RunState, StepState, check_run_move
 from master.dispatch.wake import wake_run
 from master.events import record_event
+from master.flows.reading import describe_run, get_run, list_attempts, list_runs, show_run
 from master.flows.registry import get_flow
+from master.flows.succession import WITHDRAWN
 from master.store import news_of
-from master.store.order import later_of
-from master.store.tables import artifacts, attempts, outcomes, runs, steps
-from tasks.errors import InvalidInput, NotFound
+from master.store.tables import outcomes, runs, steps
+from tasks.errors import InvalidInput
+
+__all__ = [
+    "cancel_run", "describe_run", "end_run", "get_run", "list_attempts", "list_runs", "retry_run", "show_run",
+    "start_run",
+]  # fmt: skip
 
 _ALPHABET = "bcdfghjkmnpqrstvwxz23456789"
 
@@ -67,14 +72,6 @@ def start_run(
     return run_id
 
 
-def get_run(connection: Connection, run_id: str) -> Row[Any]:
-    """The run's row; ``NotFound`` says how to list them."""
-    row = connection.execute(select(runs).where(runs.c.id == run_id)).first()
-    if row is None:
-        raise NotFound(f"there is no run {run_id!r}: 'd8 run list' shows them")
-    return row
-
-
 def end_run(
     connection: Connection,
     run_id: str,
@@ -113,6 +110,21 @@ def retry_run(connection: Connection, run_id: str, *, by: str, now: datetime) ->
     """Take a failed run up again: its failed steps get a new attempt, finished ones stay. Returns
     how many steps are tried again."""
     check_run_move(run_id, RunState(get_run(connection, run_id).state), RunState.RUNNING)
+    again = try_failed_again(connection, run_id)
+    connection.execute(
+        update(runs)
+        .where(runs.c.id == run_id)
+        .values(state=RunState.RUNNING, error="", finished_at=None, costed=False)
+    )
+    record_event(connection, "run_retried", now, run_id=run_id, by=by, steps=again)
+    wake_run(connection, run_id, now)
+    news_of(connection).dispatch = True
+    return again
+
+
+def try_failed_again(connection: Connection, run_id: str) -> int:
+    """What failed or was cancelled with its run gets a new attempt; returns how many steps. The run is the
+    caller's."""
     again = connection.execute(
         select(steps.c.id).where(
             steps.c.run_id == run_id,
@@ -127,7 +139,11 @@ def retry_run(connection: Connection, run_id: str, *, by: str, now: datetime) ->
     withdrawn = list(
         connection.execute(
             select(steps.c.id).where(
-                steps.c.run_id == run_id, steps.c.state == StepState.CANCELLED, steps.c.kind == "approval"
+                steps.c.run_id == run_id,
+                steps.c.state == StepState.CANCELLED,
+                steps.c.kind == "approval",
+                ~steps.c.key.contains(WITHDRAWN),
+                steps.c.folded.is_(False),
             )
         ).scalars()
     )
@@ -148,136 +164,9 @@ def retry_run(connection: Connection, run_id: str, *, by: str, now: datetime) ->
         )
     for step_id in withdrawn:
         connection.execute(
-            update(steps).where(steps.c.id == step_id).values(key=steps.c.key + f"#withdrawn-{step_id}")
+            update(steps).where(steps.c.id == step_id).values(key=steps.c.key + f"{WITHDRAWN}{step_id}")
         )
-    connection.execute(
-        update(runs)
-        .where(runs.c.id == run_id)
-        .values(state=RunState.RUNNING, error="", finished_at=None, costed=False)
-    )
-    record_event(connection, "run_retried", now, run_id=run_id, by=by, steps=len(ids))
-    wake_run(connection, run_id, now)
-    news_of(connection).dispatch = True
     return len(ids)
-
-
-def list_runs(
-    connection: Connection,
-    *,
-    state: str = "",
-    flow: str = "",
-    limit: int = 50,
-    before: datetime | None = None,
-    after: tuple[datetime, str] | None = None,
-) -> list[dict[str, Any]]:
-    """Newest first, each with the number of its steps and how many have ended well; ``after``: those that come
-    behind the run of this time and id."""
-    query = select(runs).order_by(runs.c.created_at.desc(), runs.c.id).limit(limit)
-    if state:
-        query = query.where(runs.c.state == state)
-    if flow:
-        query = query.where(runs.c.flow == flow)
-    if before is not None:
-        query = query.where(runs.c.created_at < before)
-    if after is not None:
-        query = query.where(later_of((runs.c.created_at, "desc"), (runs.c.id, "asc"), after=after))
-    rows = connection.execute(query).all()
-    counts = _count_steps(connection, [row.id for row in rows])
-    return [describe_run(row, counts.get(row.id, {})) for row in rows]
-
-
-def describe_run(row: Row[Any], counts: dict[str, int]) -> dict[str, Any]:
-    """The run as the API shows it."""
-    return {
-        "id": row.id,
-        "flow": row.flow,
-        "state": row.state,
-        "progress": row.progress,
-        "note": row.note,
-        "steps_total": sum(counts.values()),
-        "steps_done": counts.get(StepState.DONE, 0),
-        "steps_failed": counts.get(StepState.FAILED, 0),
-        "created_at": row.created_at,
-        "finished_at": row.finished_at,
-        "error": row.error,
-        "priority": row.priority,
-    }
-
-
-def show_run(connection: Connection, run_id: str) -> dict[str, Any]:
-    """The run with its params, result, steps and artifacts."""
-    row = get_run(connection, run_id)
-    shown = describe_run(row, _count_steps(connection, [run_id]).get(run_id, {}))
-    shown["params"] = row.params
-    shown["result"] = row.result
-    shown["steps"] = [
-        _describe_step(step)
-        for step in connection.execute(select(steps).where(steps.c.run_id == run_id).order_by(steps.c.id))
-    ]
-    shown["artifacts"] = [
-        {"digest": a.digest, "name": a.name, "media_type": a.media_type, "size": a.size}
-        for a in connection.execute(
-            select(artifacts).where(artifacts.c.run_id == run_id).order_by(artifacts.c.name)
-        )
-    ]
-    return shown
-
-
-def list_attempts(
-    connection: Connection,
-    run_id: str,
-    *,
-    limit: int | None = None,
-    after: tuple[datetime, int, int] | None = None,
-) -> list[dict[str, Any]]:
-    """Every attempt at every step of the run, in the order of their claims; ``after``: those behind the one of
-    this claim, step and number."""
-    query = (
-        select(attempts, steps.c.key)
-        .join(steps, steps.c.id == attempts.c.step_id)
-        .where(steps.c.run_id == run_id)
-        .order_by(attempts.c.claimed_at, attempts.c.step_id, attempts.c.attempt)
-        .limit(limit)
-    )
-    if after is not None:
-        order = (attempts.c.claimed_at, attempts.c.step_id, attempts.c.attempt)
-        query = query.where(later_of(*((column, "asc") for column in order), after=after))
-    return [row._asdict() for row in connection.execute(query)]
-
-
-def _describe_step(step: Row[Any]) -> dict[str, Any]:
-    return {
-        "id": step.id,
-        "key": step.key,
-        "task": step.task,
-        "kind": step.kind,
-        "state": step.state,
-        # How many attempts have been claimed or are being waited for; 0 for what needs no worker.
-        "attempts": step.attempt if step.kind == "task" else 0,
-        "worker": step.worker,
-        "build": step.build,
-        "lane": step.lane,
-        "progress": step.progress,
-        "note": step.note,
-        "error": step.error,
-        # What models were asked and what that cost; empty where none was.
-        "usage": json.loads(step.usage),
-        "created_at": step.created_at,
-        "claimed_at": step.claimed_at,
-        "finished_at": step.finished_at,
-    }
-
-
-def _count_steps(connection: Connection, run_ids: list[str]) -> dict[str, dict[str, int]]:
-    counts: dict[str, dict[str, int]] = {}
-    query = (
-        select(steps.c.run_id, steps.c.state, func.count().label("steps"))
-        .where(steps.c.run_id.in_(run_ids))
-        .group_by(steps.c.run_id, steps.c.state)
-    )
-    for row in connection.execute(query):
-        counts.setdefault(row.run_id, {})[row.state] = row.steps
-    return counts
 
 
 def _cancel_open_steps(connection: Connection, run_id: str, now: datetime) -> None:

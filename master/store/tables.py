@@ -41,6 +41,13 @@ fleet = Table(
     Column("value", Text, nullable=False),
 )
 
+#: Conditions in the very words of the partial indexes below: SQLite takes such an index for these words only,
+#: and for none that come as parameters.
+RUNS_OPEN = text("runs.state IN ('running','waiting')")
+STEPS_IN_FLIGHT = text("steps.state IN ('ready','queued','running')")
+STEPS_WAITING = text("steps.state = 'waiting'")
+OUTCOMES_NOT_DONE = text("outcomes.state <> 'done'")
+
 _UNCOSTED = text("NOT costed AND finished_at IS NOT NULL")
 
 runs = Table(
@@ -71,6 +78,7 @@ runs = Table(
     # Whether the ledger has what it cost.
     Column("costed", Boolean, nullable=False, default=False),
     Index("ix_runs_created_at", "created_at"),
+    Index("ix_runs_state_created_at", "state", "created_at"),
     Index("ix_runs_uncosted", "finished_at", sqlite_where=_UNCOSTED, postgresql_where=_UNCOSTED),
     Index(
         "ix_runs_open",
@@ -82,6 +90,8 @@ runs = Table(
 
 _OPEN = text("awaited AND state IN ('ready','queued','running','waiting')")
 _IN_FLIGHT = text("state IN ('ready','queued','running')")
+_WAITING = text("state = 'waiting'")
+_NOT_DONE = text("state <> 'done'")
 
 steps = Table(
     "steps",
@@ -144,6 +154,7 @@ steps = Table(
         sqlite_where=_IN_FLIGHT,
         postgresql_where=_IN_FLIGHT,
     ),
+    Index("ix_steps_waiting", "run_id", sqlite_where=_WAITING, postgresql_where=_WAITING),
 )
 
 #: What a run carries from pass to pass: packed JSON, replaced as a whole.
@@ -180,6 +191,8 @@ outcomes = Table(
     Column("attempt", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    # What did not end well is counted here; what did, by the difference.
+    Index("ix_outcomes_not_done", "run_id", "state", sqlite_where=_NOT_DONE, postgresql_where=_NOT_DONE),
     # A number is never given twice, even after the newest row was deleted by a retry.
     sqlite_autoincrement=True,
 )

@@ -12,7 +12,7 @@ from master.ledger.money import format_money
 from tasks.protocol import ModelServerStats
 
 #: Steps that a page lists at most; a large run has thousands.
-MOST_STEPS = 300
+MOST_STEPS = 100
 #: Slots drawn one by one; beyond this the numbers alone are clearer.
 MOST_PIPS = 16
 

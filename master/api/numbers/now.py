@@ -12,7 +12,7 @@ from master.approvals.tables import approvals
 from master.dispatch.publish import fleet_value
 from master.ledger.budgets import OVERALL
 from master.ledger.tables import ledger_budget_use
-from master.store.tables import runs, steps, workers
+from master.store.tables import RUNS_OPEN, STEPS_IN_FLIGHT, runs, steps, workers
 from tasks.lanes import CPU, LANES
 from tasks.protocol import Hardware, ModelServerStats
 from tasks.record import Record
@@ -26,15 +26,11 @@ MOST_SPENT = 8
 #: The oldest steps that wait, which depth and age by lane are computed from.
 WINDOW = 10_000
 
-#: Written as the partial indexes are: SQLite takes them only for the very same words.
-_IN_FLIGHT = text("steps.state IN ('ready','queued','running')")
-_OPEN_RUNS = text("runs.state IN ('running','waiting')")
-
-BY_STATE = select(steps.c.state, func.count()).where(_IN_FLIGHT).group_by(steps.c.state)
-BY_RUN_STATE = select(runs.c.state, func.count()).where(_OPEN_RUNS).group_by(runs.c.state)
+BY_STATE = select(steps.c.state, func.count()).where(STEPS_IN_FLIGHT).group_by(steps.c.state)
+BY_RUN_STATE = select(runs.c.state, func.count()).where(RUNS_OPEN).group_by(runs.c.state)
 _OLDEST = (
     select(steps.c.id)
-    .where(_IN_FLIGHT, text("steps.state IN ('ready','queued')"))
+    .where(STEPS_IN_FLIGHT, text("steps.state IN ('ready','queued')"))
     .order_by(steps.c.id)
     .limit(WINDOW)
 )
