@@ -52,6 +52,9 @@ class Api:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self._call("POST", path, body=json.dumps(body or {}).encode(), query=query, headers=headers)
 
+    def put(self, path: str, body: Any) -> Any:
+        return self._call("PUT", path, body=json.dumps(body).encode())
+
     def delete(self, path: str) -> Any:
         return self._call("DELETE", path)
 

@@ -28,7 +28,9 @@ GROUPS: dict[str, str] = {
     "ledger": "The money: balance, report, budget, record, reverse, verify, export.",
     "niche": "Study markets from keyword exports.",
     "run": "Runs: list, show, start, cancel, retry.",
+    "schedule": "What is started by the clock: add, list, show, on, off, run, executions, cancel, remove.",
     "token": "Tokens for programs, such as Prometheus: create, list, revoke.",
+    "webhook": "Addresses that are told what happens: add, list, test, on, off, deliveries, redeliver, remove.",
     "worker": "Workers: list, invite, join, start, drain, resume, update, remove.",
 }
 #: Single commands and the module that holds each.

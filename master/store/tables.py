@@ -165,6 +165,8 @@ carried = Table(
     Column("state", Text, nullable=False),
 )
 
+_FAILED = text("outcome NOT IN ('', 'done')")
+
 attempts = Table(
     "attempts",
     metadata,
@@ -178,6 +180,8 @@ attempts = Table(
     # done, or the kind of failure; empty while it runs.
     Column("outcome", Text, nullable=False, default=""),
     Column("error", Text, nullable=False, default=""),
+    # Of the few that failed: what succeeded costs no second page.
+    Index("ix_attempts_failed", "worker", "claimed_at", sqlite_where=_FAILED, postgresql_where=_FAILED),
 )
 
 #: One row for each step that has ended: the primary key is what makes an outcome final and single,
@@ -229,6 +233,8 @@ workers = Table(
     Column("trial_from", Text, nullable=False, default=""),
     # Its model server's numbers of the last heartbeat; null when it has none, or is not heard from.
     Column("model_server", JSON(none_as_null=True)),
+    # Its numbers of the current minute (master.fleet.readings); null before the first heartbeat.
+    Column("gathered", JSON(none_as_null=True)),
 )
 
 #: What the owner must act on: opened once, told once, closed when it is over.

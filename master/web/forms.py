@@ -14,6 +14,14 @@ from tasks.errors import InvalidInput
 MOST_BYTES = 32 * 1024
 #: By which decisions made here are signed.
 DOOR = "dashboard"
+#: Pages of one thing, by what a form's field ``back`` calls it.
+_PLACES = {
+    "run": "runs",
+    "approval": "approvals",
+    "evolution": "darwin",
+    "study": "niches",
+    "client": "clients",
+}
 
 
 async def read_form(request: Request, most_bytes: int = MOST_BYTES) -> dict[str, str]:
@@ -55,8 +63,7 @@ def local_place(text: str) -> str:
 def back(form: dict[str, str]) -> Response:
     """To the page that the form was on; never anywhere else."""
     place = form.get("back", "")
-    if place.startswith("run:"):
-        return RedirectResponse(f"/runs/{quote(place[4:], safe='')}", status_code=303)
-    if place.startswith("approval:"):
-        return RedirectResponse(f"/approvals/{quote(place[9:], safe='')}", status_code=303)
+    kind, _, name = place.partition(":")
+    if kind in _PLACES and name:
+        return RedirectResponse(f"/{_PLACES[kind]}/{quote(name, safe='')}", status_code=303)
     return RedirectResponse("/approvals" if place == "approvals" else "/", status_code=303)

@@ -11,7 +11,7 @@ from starlette.types import Scope as AsgiScope
 
 from master.api.auth import Gatekeeper
 from master.api.services import Services
-from master.web import approvals, home, ledger, runs, settings
+from master.web import approvals, clients, darwin, fleet, home, ledger, niches, runs, settings
 from master.web.door import Door, Section
 from master.web.language import language_route
 from master.web.live import EventStreams
@@ -23,7 +23,11 @@ EVENTS = "/events"
 
 SECTIONS: tuple[Section, ...] = (
     home.SECTION,
+    fleet.SECTION,
     runs.SECTION,
+    darwin.SECTION,
+    niches.SECTION,
+    clients.SECTION,
     approvals.SECTION,
     ledger.SECTION,
     settings.SECTION,

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from master.api.services import Services
 from master.approvals import list_approvals
-from master.darwin.view import FLOWS, draw_evolution, show_evolution
+from master.darwin.listing import FLOWS
 from master.dispatch.states import StepState
 from master.flows.again import plan_retry, retry_from_step
 from master.flows.runs import cancel_run, get_run, retry_run
@@ -81,7 +81,7 @@ def read_one(reading: Reading) -> dict[str, Any]:
         else steps_to_show(steps, MOST_LISTED),
         "steps_total": total,
         "stem": stem,
-        "evolution": _evolution(reading, run_id) if run["flow"] in FLOWS else None,
+        "is_evolution": run["flow"] in FLOWS,
         "attempts": attempts[-_ATTEMPTS:],
         "asked": list_approvals(connection, run_id=run_id, newest_first=True, limit=_APPROVALS)[::-1],
         "artifacts": list_artifacts(connection, run_id, limit=_ARTIFACTS),
@@ -92,12 +92,6 @@ def read_one(reading: Reading) -> dict[str, Any]:
 
 def _counts(groups: Sequence[StepGroup]) -> dict[str, int]:
     return {str(state): sum(group.counts.get(state, 0) for group in groups) for state in StepState}
-
-
-def _evolution(reading: Reading, run_id: str) -> dict[str, Any]:
-    read = ArtifactFolder(reading.services.settings.artifact_folder).read
-    shown = show_evolution(reading.connection, run_id, read, now=reading.now)
-    return {**shown, "pictures": draw_evolution(reading.connection, shown)}
 
 
 def read_log_page(reading: Reading) -> dict[str, Any]:
