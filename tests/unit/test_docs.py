@@ -88,6 +88,21 @@ def test_every_link_of_a_document_leads_somewhere(page: Path) -> None:
     assert not broken
 
 
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached: set[Path] = set()
+    ahead = [ROOT / "README.md"]
+    while ahead:
+        page = ahead.pop()
+        if page in reached or page.suffix != ".md" or not page.is_file():
+            # Of a folder that is linked, such as the decisions, all pages can be seen.
+            ahead += [file for file in page.glob("*.md") if file not in reached]
+            continue
+        reached.add(page)
+        targets = (target.partition("#")[0] for target in LINK.findall(page.read_text("utf-8")))
+        ahead += [(page.parent / target).resolve() for target in targets if target and ":" not in target]
+    assert not set(PAGES) - reached
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_module_and_name_in_it_that_a_document_names_exists(page: Path) -> None:
     absent = []
