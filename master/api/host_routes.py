@@ -20,7 +20,7 @@ _ATTEMPTS = 20
 
 def host_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
     """``/api/workers/{name}`` and what belongs to it, ``/api/invites``."""
-    router = APIRouter(prefix="/api")
+    router = APIRouter(prefix="/api", tags=["fleet"])
     Owner = Annotated[Principal, Depends(gatekeeper.require(Scope.OWNER))]  # noqa: N806 (a type)
     Hours = Annotated[float, Query(gt=0, le=KEPT[QUARTER_S].total_seconds() / 3600)]  # noqa: N806 (a type)
     clock, read, write = services.clock, services.read, services.write

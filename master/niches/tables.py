@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Column, Connection, Float, ForeignKey, Integer, Table, Text, delete, insert, update
 
 from master.niches.ranking import Ranked
-from master.store.tables import metadata
+from master.store.metadata import metadata
 
 niches = Table(
     "niches",

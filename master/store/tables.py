@@ -11,7 +11,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
@@ -19,19 +18,8 @@ from sqlalchemy import (
     text,
 )
 
+from master.store.metadata import Number, metadata
 from master.store.types import UtcDateTime
-
-#: SQLite numbers rows by itself only for exactly ``INTEGER``.
-Number = BigInteger().with_variant(Integer(), "sqlite")
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
 
 #: Facts about the fleet as a whole: its build, whether dispatch is paused.
 fleet = Table(

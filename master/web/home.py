@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select
 from starlette.routing import BaseRoute
 
 from master.approvals import ApprovalState, list_approvals, list_to_do
-from master.darwin.view import FLOWS as EVOLUTIONS
+from master.darwin.listing import FLOWS as EVOLUTIONS
 from master.dispatch.states import RunState
 from master.events import newest_events
 from master.fleet.history import task_paces

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint, text
 
-from master.store.tables import Number, metadata
+from master.store.metadata import Number, metadata
 from master.store.types import UtcDateTime
 
 webhooks = Table(

@@ -73,7 +73,7 @@ async def post_add(services: Services, request: Request, _: Principal) -> Respon
     text, source = _text_of(sent)
     body = AddClient(brief_yaml=text, source=source, again=sent.fields.get("again") == "yes")
     added = await services.write(lambda connection: post_client(connection, body, services.clock))
-    return _to_project(str(added["id"]))
+    return _to_project(str(added.id))
 
 
 async def post_again(services: Services, request: Request, _: Principal) -> Response:

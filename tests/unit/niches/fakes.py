@@ -14,7 +14,8 @@ from master.approvals.records import ApprovalState
 from master.flows import Decision, Question
 from master.niches.keywords import KeywordRow
 from master.settings import Settings
-from master.store.tables import metadata, runs
+from master.store.metadata import metadata
+from master.store.tables import runs
 from tasks import niche_analyse, niche_group, text_embed
 from tasks.niche_analyse import Growth, KeywordIntent, Seasons
 from tasks.record import Record
