@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import Any
-from xml.etree import ElementTree
 
 from sqlalchemy import text
 
+from master.darwin.glance import Comparers, Wish, look_at_evolution
 from master.darwin.records import stop_evolution
-from master.darwin.view import draw_evolution, show_evolution
+from master.darwin.view import show_evolution
 from master.settings import Settings
 from master.store import Database
 from master.store.artifacts import ArtifactFolder
@@ -80,7 +80,7 @@ def test_an_evolution_is_shown_while_it_runs_and_drawn_for_its_page(
     read_artifact = ArtifactFolder(settings.artifact_folder).read
     with database.read() as connection:
         shown = show_evolution(connection, run_id, read_artifact, now=rig.now)
-        pictures = draw_evolution(connection, shown)
+        page = look_at_evolution(connection, run_id, read_artifact, Comparers(), Wish(), now=rig.now)
 
     assert (shown["told"], shown["total"]) == (30, 60)
     assert shown["busy_pct"] > 90
@@ -89,6 +89,6 @@ def test_an_evolution_is_shown_while_it_runs_and_drawn_for_its_page(
     line = shown["lineage"]
     assert line[-1]["id"] == shown["population"][0]["id"]
     assert any(one["difference"].startswith("- [") for one in line if one["parents"])
-    tree = ElementTree.fromstring(pictures["fitness"])
-    assert sum(one.tag.endswith("circle") for one in tree.iter()) == 30
-    assert "style=" not in pictures["fitness"], "the page's policy allows no styles in elements"
+    assert [one.told for one in page["points"]] == list(range(30))
+    assert page["family"]["changes"][0]["parent"] == line[-1]["parents"][0]
+    assert (page["total"], page["population"][0]) == (60, shown["population"][0])
