@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
+import anyio.to_thread
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.applications import Starlette
-from starlette.types import ASGIApp, Receive, Send
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, ExceptionHandler, Receive, Send
 from starlette.types import Scope as Scope_
 
 from master.api.approval_routes import approval_router
+from master.api.artifact_routes import artifact_router
 from master.api.auth import Gatekeeper
 from master.api.clients import build_router as client_router
 from master.api.darwin_routes import darwin_router
-from master.api.errors import show_error, show_invalid
+from master.api.errors import show_error, show_invalid, show_refused, show_unexpected
+from master.api.event_routes import event_router
 from master.api.fleet_routes import fleet_router
+from master.api.headers import ApiHeaders
 from master.api.joining import joining_routes
 from master.api.ledger_routes import ledger_router
 from master.api.metrics_routes import health_routes, metrics_routes
-from master.api.owner_routes import artifact_router, owner_router
+from master.api.once import once_of
+from master.api.openapi import describe_api
+from master.api.owner_routes import owner_router
+from master.api.reader import reader_routes
 from master.api.services import Services
 from master.api.token_routes import token_router
 from master.api.worker_routes import worker_routes
@@ -46,6 +56,18 @@ from tasks.files import ROOT
 from tasks.log import say
 
 log = logging.getLogger("d8.api")
+
+_HANDLERS: Mapping[Any, ExceptionHandler] = {
+    D8Error: show_error,
+    ValidationError: show_invalid,
+    RequestValidationError: show_invalid,
+    HTTPException: show_refused,
+    Exception: show_unexpected,
+}
+
+
+#: Threads that read for calls.
+_READERS = 8
 
 
 def _prepare_broker(services: Services) -> None:
@@ -102,6 +124,8 @@ def create_api(settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # Each reads with a connection of its own: more would wait for a processor, and hold memory.
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _READERS
         yield
         conductor.close()
         writer.close()
@@ -109,17 +133,18 @@ def create_api(settings: Settings) -> FastAPI:
 
     api = FastAPI(
         title="D8",
-        description="One private fleet: runs, workers, approvals. Every call needs a bearer token.",
         version=build.id,
         lifespan=lifespan,
-        docs_url="/api/docs",
+        docs_url=None,
         openapi_url="/api/openapi.json",
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
     )
+    api.openapi = lambda: describe_api(api)  # type: ignore[method-assign]
     gatekeeper = api.state.gatekeeper = Gatekeeper(services)
     api.state.workers_door = Starlette(
         routes=worker_routes(services, gatekeeper),
-        exception_handlers={D8Error: show_error, ValidationError: show_invalid},
+        exception_handlers=_HANDLERS,
     )
     api.mount("/worker", api.state.workers_door)
     api.router.routes.extend(joining_routes(services, gatekeeper))
@@ -132,10 +157,12 @@ def create_api(settings: Settings) -> FastAPI:
     api.router.routes.extend(metrics_routes(services, gatekeeper))
     api.router.routes.extend(health_routes(services))
     api.include_router(artifact_router(services, gatekeeper))
-    api.include_router(client_router(services.read, services.write, gatekeeper.require(Scope.OWNER)))
+    api.include_router(client_router(services.read, gatekeeper.require(Scope.OWNER), once_of(services)))
+    api.include_router(event_router(services, gatekeeper))
+    api.router.routes.extend(reader_routes())
     api.router.routes.extend(webhook_routes(settings, services.write, services.clock))
     api.router.routes.extend(web_routes(services, gatekeeper))
-    api.add_exception_handler(D8Error, show_error)
-    api.add_exception_handler(ValidationError, show_invalid)
-
+    for kind, handler in _HANDLERS.items():
+        api.add_exception_handler(kind, handler)
+    api.add_middleware(ApiHeaders)
     return api

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import time
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
@@ -13,6 +15,9 @@ from master.tokens import Principal, Scope, digest_token, find_principal
 from tasks.errors import Refused
 
 COOKIE = "d8_session"
+#: Where a request that changes something, made with the cookie, carries ``form_token``.
+FORM_HEADER = "x-csrf-token"
+FORM_FIELD = "csrf"
 #: A revoked token is refused after so long at the latest.
 _REMEMBERED_S = 5.0
 _REMEMBERED_MOST = 1000
@@ -29,12 +34,13 @@ class Gatekeeper:
         self._services = services
         self._known: dict[str, tuple[float, Principal]] = {}
 
-    async def identify(self, request: Request) -> Principal:
-        """Who calls; ``Unauthenticated`` when nobody knows."""
+    async def identify(self, request: Request, *, sent: str = "") -> Principal:
+        """Who calls; ``Unauthenticated`` when nobody knows. ``sent``: the token that a form carried."""
         header = request.headers.get("authorization", "")
         token = header[7:] if header.startswith("Bearer ") else ""
         if not token and (token := request.cookies.get(COOKIE, "")):
-            _check_origin(request)
+            check_origin(request)
+            _check_form_token(request, token, sent)
         if not token:
             raise Unauthenticated("this call needs a token: 'Authorization: Bearer ...'")
         digest = digest_token(token)
@@ -70,10 +76,26 @@ class Gatekeeper:
         return dependency
 
 
-def _check_origin(request: Request) -> None:
+def form_token(session_token: str) -> str:
+    """What a form of this session's pages carries; it says nothing of the session's own token."""
+    return hmac.new(session_token.encode(), b"d8 form", hashlib.sha256).hexdigest()
+
+
+def check_origin(request: Request) -> None:
     """A browser sends the cookie for any page: what changes something must come from our own."""
     if request.method in ("GET", "HEAD"):
         return
     origin = request.headers.get("origin", "")
     if urlsplit(origin).netloc != request.headers.get("host", ""):
         raise Refused("this request did not come from the dashboard's own page")
+
+
+def _check_form_token(request: Request, session_token: str, sent: str) -> None:
+    if request.method in ("GET", "HEAD"):
+        return
+    given = request.headers.get(FORM_HEADER, "") or sent
+    if not hmac.compare_digest(given.encode(), form_token(session_token).encode()):
+        raise Refused(
+            "this form is of another session, or of none: open the page again and repeat what you did "
+            "(a program that has no page sends its own token as 'Authorization: Bearer ...')"
+        )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 import shlex
 import socket
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from sqlalchemy import Connection
@@ -29,16 +30,24 @@ from tasks.protocol import Joined, Redeem
 _MOST_BYTES = 4096
 
 
-async def invite_worker(services: Services, worker: str, hours: float, by: str) -> dict[str, Any]:
+class Write(Protocol):
+    """A write that is durable on return; its answer as JSON values."""
+
+    def __call__(self, function: Callable[[Connection], Any]) -> Awaitable[Any]: ...
+
+
+async def invite_worker(
+    services: Services, worker: str, hours: float, by: str, write: Write
+) -> dict[str, Any]:
     """Make an invite; the answer holds the one command to run on the new machine."""
     await run_in_threadpool(services.releases.get)
     url = public_url(services.settings)
     now = services.clock()
 
-    def write(connection: Connection) -> tuple[str, datetime]:
+    def create(connection: Connection) -> tuple[str, datetime]:
         return create_invite(connection, worker, by=by, now=now, lasts=timedelta(hours=hours))
 
-    token, expires_at = await services.write(write)
+    token, expires_at = await write(create)
     code = f"{token}.{fingerprint(services.releases.public_key)}"
     script = render_script(url, code, worker, services.releases.get()[0])
     address = f"{url}/join/{code}"

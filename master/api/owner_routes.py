@@ -1,158 +1,135 @@
-"""The owner's door: runs, workers, approvals, artifacts, events, as JSON."""
+"""The owner's door to the work: the fleet at a glance, runs, flows, pausing, login codes."""
 
-from datetime import timedelta
-from typing import Annotated, Any
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Query, Request
-from fastapi.responses import FileResponse, Response
+from fastapi import APIRouter, Depends
 from pydantic import Field
+from sqlalchemy import Connection
 
+from master.api.answers import (
+    Attempt,
+    Code,
+    Flow,
+    Made,
+    Paused,
+    Retried,
+    RunLine,
+    RunShown,
+    Status,
+    Step,
+)
 from master.api.auth import Gatekeeper
+from master.api.once import Once, once_of
+from master.api.paging import Page, Paging
 from master.api.services import Services
 from master.api.status import show_status
 from master.dispatch.pause import pause_dispatch
-from master.events import events_after, newest_events
+from master.flows.registry import list_flows
 from master.flows.runs import cancel_run, list_attempts, list_runs, retry_run, show_run, start_run
-from master.store.artifacts import find_artifact, record_artifact
 from master.tokens import Principal, Scope, create_token
-from tasks.errors import InvalidInput, NotFound
 from tasks.record import Record
-
-MOST_ARTIFACT_BYTES = 256 * 1024 * 1024
 
 
 class StartRun(Record):
     flow: str = Field(max_length=100)
     params: dict[str, Any] = Field(default_factory=dict)
-    priority: int = Field(default=0, ge=-100, le=100)
+    priority: int = Field(default=0, ge=-100, le=100, strict=True)
 
 
 def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
-    """Everything under ``/api`` that needs the owner's token."""
-    router = APIRouter(prefix="/api")
-    owner = gatekeeper.require(Scope.OWNER)
-    Owner = Annotated[Principal, Depends(owner)]  # noqa: N806 (a type)
-    clock, read, write = services.clock, services.read, services.write
+    """Everything under ``/api`` about runs and the fleet as a whole."""
+    router = APIRouter(prefix="/api", tags=["runs"])
+    Owner = Annotated[Principal, Depends(gatekeeper.require(Scope.OWNER))]  # noqa: N806 (a type)
+    OneWrite = Annotated[Once, Depends(once_of(services))]  # noqa: N806
+    clock, read = services.clock, services.read
 
-    @router.get("/status")
-    async def status(_: Owner) -> dict[str, Any]:
-        return await read(lambda c: show_status(c, services.settings, services.build, clock()))
+    @router.get("/runs", summary="List runs, newest first")
+    async def get_runs(_: Owner, wanted: Paging, state: str = "", flow: str = "") -> Page[RunLine]:
+        after = wanted.after("runs", datetime, str)
+        rows = await read(lambda c: list_runs(c, state=state, flow=flow, limit=wanted.limit + 1, after=after))
+        return wanted.page("runs", rows, lambda run: (run["created_at"], run["id"]))
 
-    @router.get("/runs")
-    async def get_runs(
-        _: Owner, state: str = "", flow: str = "", limit: Annotated[int, Query(ge=1, le=500)] = 50
-    ) -> list[dict[str, Any]]:
-        return await read(lambda c: list_runs(c, state=state, flow=flow, limit=limit))
-
-    @router.post("/runs", status_code=201)
-    async def post_run(
-        caller: Owner, body: StartRun, idempotency_key: Annotated[str, Header(max_length=200)] = ""
-    ) -> dict[str, Any]:
-        run_id = await write(
-            lambda c: start_run(
-                c,
+    @router.post("/runs", status_code=201, summary="Start a run")
+    async def post_run(caller: Owner, body: StartRun, once: OneWrite) -> Made:
+        def start(connection: Connection) -> dict[str, str]:
+            run_id = start_run(
+                connection,
                 body.flow,
                 body.params,
                 now=clock(),
                 priority=body.priority,
-                idempotency_key=idempotency_key,
+                idempotency_key=once.call.key,
                 by=f"token:{caller.name}",
             )
+            return {"id": run_id}
+
+        return Made.model_validate(await once(start))
+
+    @router.get("/runs/{run_id}", summary="Show a run with its steps, result and artifacts")
+    async def get_run(_: Owner, run_id: str) -> RunShown:
+        return RunShown.model_validate(await read(lambda c: show_run(c, run_id)))
+
+    @router.get("/runs/{run_id}/steps", summary="List a run's steps")
+    async def get_steps(_: Owner, wanted: Paging, run_id: str) -> Page[Step]:
+        shown = await read(lambda c: show_run(c, run_id))
+        return wanted.cut("steps", shown["steps"], lambda step: (step["id"],))
+
+    @router.get("/runs/{run_id}/attempts", summary="List the attempts at a run's steps, in order of claims")
+    async def get_attempts(_: Owner, wanted: Paging, run_id: str) -> Page[Attempt]:
+        after = wanted.after("attempts", datetime, int, int)
+        rows = await read(lambda c: list_attempts(c, run_id, limit=wanted.limit + 1, after=after))
+        return wanted.page("attempts", rows, lambda row: (row["claimed_at"], row["step_id"], row["attempt"]))
+
+    @router.post("/runs/{run_id}/cancel", summary="Cancel a run")
+    async def post_cancel(caller: Owner, run_id: str, once: OneWrite) -> RunShown:
+        def cancel(connection: Connection) -> dict[str, Any]:
+            cancel_run(connection, run_id, by=caller.name, now=clock())
+            return show_run(connection, run_id)
+
+        return RunShown.model_validate(await once(cancel))
+
+    @router.post("/runs/{run_id}/retry", summary="Take a failed or cancelled run up again")
+    async def post_retry(caller: Owner, run_id: str, once: OneWrite) -> Retried:
+        return Retried.model_validate(
+            await once(
+                lambda c: {"id": run_id, "steps": retry_run(c, run_id, by=caller.name, now=clock())},
+            )
         )
-        return {"id": run_id}
 
-    @router.get("/runs/{run_id}")
-    async def get_run(_: Owner, run_id: str) -> dict[str, Any]:
-        return await read(lambda c: show_run(c, run_id))
+    @router.get("/flows", summary="List the flows that a run can be of, with their params")
+    async def get_flows(_: Owner, wanted: Paging) -> Page[Flow]:
+        found = [Flow(name=flow.name, params=flow.params.model_json_schema()) for flow in list_flows()]
+        return wanted.cut("flows", found, lambda flow: (flow.name,))
 
-    @router.get("/runs/{run_id}/attempts")
-    async def get_attempts(_: Owner, run_id: str) -> list[dict[str, Any]]:
-        return await read(lambda c: list_attempts(c, run_id))
+    _add_fleet(router, services, Owner, OneWrite)
+    return router
 
-    @router.post("/runs/{run_id}/cancel")
-    async def post_cancel(caller: Owner, run_id: str) -> dict[str, Any]:
-        await write(lambda c: cancel_run(c, run_id, by=caller.name, now=clock()))
-        return await read(lambda c: show_run(c, run_id))
 
-    @router.post("/runs/{run_id}/retry")
-    async def post_retry(caller: Owner, run_id: str) -> dict[str, Any]:
-        return {
-            "id": run_id,
-            "steps": await write(lambda c: retry_run(c, run_id, by=caller.name, now=clock())),
-        }
+def _add_fleet(router: APIRouter, services: Services, owner: Any, one_write: Any) -> None:
+    clock = services.clock
 
-    @router.post("/dispatch/{verb}")
-    async def post_dispatch(caller: Owner, verb: str) -> dict[str, Any]:
-        if verb not in ("pause", "resume"):
-            raise NotFound(f"dispatch can be asked to pause or resume, not to {verb!r}")
+    @router.get("/status", summary="The fleet at a glance", tags=["fleet"])
+    async def get_status(_: owner) -> Status:
+        return Status.model_validate(
+            await services.read(lambda c: show_status(c, services.settings, services.build, clock()))
+        )
 
+    @router.post("/dispatch/{verb}", summary="Send no more steps, or send them again", tags=["fleet"])
+    async def post_dispatch(caller: owner, verb: Literal["pause", "resume"], once: one_write) -> Paused:
         paused = verb == "pause"
-        await write(lambda c: pause_dispatch(c, paused=paused, by=caller.name, now=clock()))
-        return {"paused": paused}
 
-    @router.get("/events")
-    async def get_events(
-        _: Owner, after: int | None = None, run: str = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100
-    ) -> list[dict[str, Any]]:
-        if after is None and not run:
-            return await read(lambda c: newest_events(c, limit))
-        return await read(lambda c: events_after(c, after or 0, run_id=run, limit=limit))
+        def pause(connection: Connection) -> dict[str, bool]:
+            pause_dispatch(connection, paused=paused, by=caller.name, now=clock())
+            return {"paused": paused}
 
-    @router.post("/login-codes", status_code=201)
-    async def post_login_code(_: Owner) -> dict[str, Any]:
-        now = clock()
-        return {
-            "code": await write(
-                lambda c: create_token(
-                    c, Scope.OWNER, "dashboard", now=now, expires_at=now + timedelta(minutes=15)
-                )
-            )
-        }
+        return Paused.model_validate(await once(pause))
 
-    return router
+    @router.post("/login-codes", status_code=201, summary="Make a code that logs in once", tags=["tokens"])
+    async def post_login_code(_: owner, once: one_write) -> Code:
+        def make(connection: Connection) -> dict[str, str]:
+            now = clock()
+            until = now + timedelta(minutes=15)
+            return {"code": create_token(connection, Scope.OWNER, "dashboard", now=now, expires_at=until)}
 
-
-def artifact_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
-    """Artifacts: uploaded and read by owners and workers."""
-    router = APIRouter(prefix="/api/artifacts")
-    Anyone = Annotated[Principal, Depends(gatekeeper.require(Scope.OWNER, Scope.WORKER))]  # noqa: N806 (a type)
-
-    @router.put("/{digest}", status_code=201)
-    async def put(
-        _: Anyone, digest: str, request: Request, name: str = "", media_type: str = "", run: str = ""
-    ) -> dict[str, Any]:
-        if int(request.headers.get("content-length") or 0) > MOST_ARTIFACT_BYTES:
-            raise InvalidInput(f"an artifact has at most {MOST_ARTIFACT_BYTES} bytes")
-        services.folder.path(digest)
-        data = await request.body()
-        written = await services.read(lambda _c: services.folder.write(data))
-        if written != digest:
-            raise InvalidInput(f"the bytes that came have SHA-256 {written}, not {digest}: send them again")
-        await services.write(
-            lambda c: record_artifact(
-                c,
-                digest,
-                name=name or digest[:12],
-                media_type=media_type or "application/octet-stream",
-                size=len(data),
-                run_id=run,
-                now=services.clock(),
-            )
-        )
-        return {"digest": digest, "size": len(data)}
-
-    @router.get("/{digest}")
-    async def get(_: Anyone, digest: str) -> Response:
-        path = services.folder.path(digest)
-        about = await services.read(lambda c: find_artifact(c, digest))
-        if about is None or not path.exists():
-            raise NotFound(f"there is no artifact {digest}")
-        # Never rendered on the dashboard's own origin: a page made by a flow is data, not our page.
-        return FileResponse(
-            path,
-            media_type=str(about["media_type"]),
-            filename=str(about["name"]),
-            headers={"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"},
-        )
-
-    return router
+        return Code.model_validate(await once(make))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
 from master.approvals.records import Approval, ApprovalState, Vote
 from master.approvals.tables import APPROVALS_TO_DO, approval_votes, approvals
+from master.store.order import Way, later_of
 from tasks.errors import NotFound
 
 #: No vowels and no look-alikes: an id is typed on a phone.
@@ -33,14 +35,19 @@ def list_approvals(
     run_id: str = "",
     newest_first: bool = False,
     limit: int | None = None,
+    after: tuple[datetime, str] | None = None,
 ) -> list[Approval]:
-    """Requests in the order in which they were made, of one state or of all, of one run or of all."""
+    """Requests in the order in which they were made, of one state or of all, of one run or of all; ``after``:
+    those behind the one of this time and id."""
     order = approvals.c.created_at.desc() if newest_first else approvals.c.created_at
     query = select(approvals).order_by(order, approvals.c.id).limit(limit)
     if state is not None:
         query = query.where(approvals.c.state == state)
     if run_id:
         query = query.where(approvals.c.run_id == run_id)
+    if after is not None:
+        way: Way = "desc" if newest_first else "asc"
+        query = query.where(later_of((approvals.c.created_at, way), (approvals.c.id, "asc"), after=after))
     return _with_votes(connection, connection.execute(query).all())
 
 

@@ -46,7 +46,7 @@ def list_(
     json_mode: Json = False,
 ) -> None:
     """List approval requests, oldest first."""
-    found = connect().get("/api/approvals", state=None if state == "all" else state)
+    found = connect().items("/api/approvals", state=None if state == "all" else state)
     emit(found, json_mode, _render_list)
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: States in which a run needs nobody's patience any more.
 ENDED = ("done", "failed", "cancelled")
+#: Items asked for at once.
+_PAGE = 500
 
 
 class Api:
@@ -32,6 +34,19 @@ class Api:
 
     def get(self, path: str, **query: Any) -> Any:
         return self._call("GET", path, query=query)
+
+    def items(self, path: str, *, most: int | None = None, **query: Any) -> list[Any]:
+        """A list's items, all of them or the first ``most``, page after page."""
+        found: list[Any] = []
+        cursor: str | None = None
+        while most is None or len(found) < most:
+            limit = _PAGE if most is None else min(_PAGE, most - len(found))
+            page = self.get(path, cursor=cursor, limit=limit, **query)
+            found += page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                break
+        return found
 
     def post(self, path: str, body: Any = None, *, idempotency_key: str = "", **query: Any) -> Any:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}

@@ -55,7 +55,7 @@ def list_(json_mode: Json = False) -> None:
     """The projects, the newest first."""
     from master.cli.base import connect, emit
 
-    emit(connect().get("/api/clients"), json_mode, _table)
+    emit(connect().items("/api/clients", most=100), json_mode, _table)
 
 
 @app.command()

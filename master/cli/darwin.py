@@ -154,16 +154,19 @@ def lineage(run: Run, json_mode: Json = False) -> None:
 @app.command()
 def export(
     run: Run,
-    file: Annotated[Path, typer.Argument(help="Where to write the agent, as JSON.")],
+    file: Annotated[Path, typer.Argument(help="Where to write it, as JSON.")],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Write the best genome as a file, complete with its examples and its provenance."""
+    """Write the best as a file, complete with its provenance: an agent with its examples, or the genomes that
+    were found in an environment."""
     from master.cli.base import connect, messages
     from master.cli.darwin_files import write_whole
     from tasks.errors import InvalidInput
 
     api = connect()
-    data = api.download(_finished(api, run)["result"]["artifacts"]["agent.json"])
+    artifacts = _finished(api, run)["result"]["artifacts"]
+    # An agent, or what was found in an environment.
+    data = api.download(artifacts.get("agent.json") or artifacts["genome.json"])
     if file.exists() and not force:
         raise InvalidInput(f"{file} is there already: name another file, or add --force to replace it")
     write_whole(file, data)

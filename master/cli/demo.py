@@ -91,7 +91,7 @@ class Fleet:
             self._explain_failure()
             with contextlib.suppress(Unreachable):
                 api = connect()
-                if any(worker["state"] == "active" for worker in api.get("/api/workers")):
+                if any(worker["state"] == "active" for worker in api.items("/api/workers")):
                     return api
             time.sleep(0.2)
         raise TimedOut(f"no worker became active within {limit_s:.0f} s: look into {_home() / 'logs'}")
@@ -194,7 +194,7 @@ def _answer_questions(api: Api, run_ids: set[str], console: Any) -> None:
     """In the demo nobody is there to be asked: it approves its own requests, and says so."""
     from master.cli.approval import show_money
 
-    for one in api.get("/api/approvals", state="pending"):
+    for one in api.items("/api/approvals", state="pending"):
         if one["run_id"] in run_ids:
             api.post(
                 f"/api/approvals/{one['id']}/decision",

@@ -22,7 +22,7 @@ Month = Annotated[str, typer.Argument(help="Such as 2026-11 (default: the curren
 @app.command()
 def balance(json_mode: Json = False) -> None:
     """Show every account's sum."""
-    emit(connect().get("/api/ledger/balance"), json_mode, _render_balance)
+    emit(connect().items("/api/ledger/balance"), json_mode, _render_balance)
 
 
 def _render_balance(found: list[dict[str, Any]]) -> Any:
@@ -77,7 +77,7 @@ def _render_report(data: dict[str, Any]) -> Any:
 @app.command()
 def budget(month: Month = "", json_mode: Json = False) -> None:
     """Show what a month has of each budget line of policy.toml."""
-    emit(connect().get("/api/ledger/budgets", month=month or None), json_mode, _render_budgets)
+    emit(connect().items("/api/ledger/budgets", month=month or None), json_mode, _render_budgets)
 
 
 def _render_budgets(found: list[dict[str, Any]]) -> Any:

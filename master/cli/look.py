@@ -51,7 +51,7 @@ def events(
     json_mode: Json = False,
 ) -> None:
     """Show what happened, newest last."""
-    found = connect().get("/api/events", run=run or None, limit=limit)
+    found = connect().items("/api/events", most=limit, run=run or None)
     emit(sorted(found, key=lambda event: event["seq"]), json_mode, _render_events)
 
 

@@ -137,7 +137,7 @@ def _niche_run(api: Api, run_id: str) -> dict[str, Any]:
 def _newest(api: Api) -> dict[str, Any]:
     from tasks.errors import NotFound
 
-    for listed in api.get("/api/runs", flow="niche", limit=20):
+    for listed in api.items("/api/runs", most=20, flow="niche"):
         run = _niche_run(api, listed["id"])
         if _data_digest(run):
             return run

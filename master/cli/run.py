@@ -31,7 +31,7 @@ def list_(
     json_mode: Json = False,
 ) -> None:
     """List runs, newest first."""
-    emit(connect().get("/api/runs", state=state, flow=flow, limit=limit), json_mode, _render_list)
+    emit(connect().items("/api/runs", most=limit, state=state, flow=flow), json_mode, _render_list)
 
 
 def _render_list(runs: list[dict[str, Any]]) -> Any:

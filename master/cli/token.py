@@ -36,7 +36,7 @@ def create(
 @app.command("list")
 def list_(json_mode: Json = False) -> None:
     """List the owner's tokens and sessions, without the tokens themselves."""
-    emit(connect().get("/api/tokens"), json_mode, _render)
+    emit(connect().items("/api/tokens"), json_mode, _render)
 
 
 def _render(found: list[dict[str, Any]]) -> Any:

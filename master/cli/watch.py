@@ -52,9 +52,9 @@ def look(api: Api) -> dict[str, Any]:
     """What is drawn, as the API says it."""
     return {
         "status": api.get("/api/status"),
-        "workers": api.get("/api/workers"),
-        "runs": api.get("/api/runs", limit=100),
-        "approvals": api.get("/api/approvals", state="pending"),
+        "workers": api.items("/api/workers"),
+        "runs": api.items("/api/runs", most=100),
+        "approvals": api.items("/api/approvals", state="pending"),
     }
 
 

@@ -22,7 +22,7 @@ _REMOVED = Annotated[bool, typer.Option("--removed", help="Also those that were 
 @app.command("list")
 def list_(removed: _REMOVED = False, json_mode: Json = False) -> None:
     """List workers with their state and why."""
-    emit(connect().get("/api/workers", removed=str(removed).lower()), json_mode, _render)
+    emit(connect().items("/api/workers", removed=str(removed).lower()), json_mode, _render)
 
 
 def _render(workers: list[dict[str, Any]]) -> Any:

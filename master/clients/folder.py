@@ -8,6 +8,7 @@ import re
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,10 @@ MAX_FILES = 100
 MAX_FILE_BYTES = 2 * 1024 * 1024
 MAX_SITE_BYTES = 8 * 1024 * 1024
 
+#: What reading a zip raises for bytes that are no whole one: a broken structure or checksum, broken or missing
+#: compressed bytes, places before the beginning and names that are no text, what zipfile cannot do (decrypt).
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError)
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _MEMBER = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}(/[a-z0-9][a-z0-9._-]{0,60}){0,2}")
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
@@ -42,7 +47,7 @@ def read_site(data: bytes) -> dict[str, bytes]:
                         _refusal(f"{member.filename!r} makes it larger than {MAX_SITE_BYTES:,} bytes")
                     )
             return files
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except _UNREADABLE as error:
         raise InvalidInput(_refusal(f"it is not a readable zip ({error})")) from None
 
 
@@ -60,6 +65,10 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
             name.startswith(other + "/") or other.startswith(name + "/") for other in seen
         ):
             raise InvalidInput(_refusal(f"{name!r} is there twice"))
+        if member.compress_type not in _METHODS:
+            raise InvalidInput(
+                _refusal(f"{name!r} is compressed by method {member.compress_type}, not deflate")
+            )
         if member.file_size > MAX_FILE_BYTES:
             raise InvalidInput(_refusal(f"{name!r} has {member.file_size:,} bytes, over {MAX_FILE_BYTES:,}"))
         seen.add(name)

@@ -11,6 +11,7 @@ from master.clients.brief import brief_digest
 from master.clients.naming import project_id
 from master.clients.states import ClientState, check_move
 from master.clients.tables import clients
+from master.store.order import later_of
 from tasks.client_brief import Brief
 from tasks.errors import NotFound
 from tasks.record import Record
@@ -79,12 +80,14 @@ def add_client(
     return Added(client=get_client(connection, identity), new=True)
 
 
-def list_clients(connection: Connection, limit: int = 100) -> list[Client]:
-    """The newest first."""
-    rows = connection.execute(
-        select(*_COLUMNS).order_by(clients.c.created_at.desc(), clients.c.id).limit(limit)
-    ).mappings()
-    return [_client(row) for row in rows]
+def list_clients(
+    connection: Connection, limit: int = 100, *, after: tuple[datetime.datetime, str] | None = None
+) -> list[Client]:
+    """The newest first; ``after``: those behind the one of this time and id."""
+    query = select(*_COLUMNS).order_by(clients.c.created_at.desc(), clients.c.id).limit(limit)
+    if after is not None:
+        query = query.where(later_of((clients.c.created_at, "desc"), (clients.c.id, "asc"), after=after))
+    return [_client(row) for row in connection.execute(query).mappings()]
 
 
 def get_client(connection: Connection, client_id: str) -> Client:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from master.darwin.tables import answers
@@ -18,6 +18,7 @@ _NEW = {
     name: dialect.insert(answers).on_conflict_do_nothing(index_elements=["key"])
     for name, dialect in _DIALECTS.items()
 }
+_FIND = select(answers.c.key, answers.c.answer).where(answers.c.key.in_(bindparam("b_keys", expanding=True)))
 #: Values in one statement, at most.
 _BATCH = 500
 
@@ -50,9 +51,7 @@ def find_answers(connection: Connection, keys: Iterable[str]) -> dict[str, Answe
     wanted = list(keys)
     found: dict[str, Answer] = {}
     for start in range(0, len(wanted), _BATCH):
-        rows = connection.execute(
-            select(answers.c.key, answers.c.answer).where(answers.c.key.in_(wanted[start : start + _BATCH]))
-        )
+        rows = connection.execute(_FIND, {"b_keys": wanted[start : start + _BATCH]})
         found |= {row.key: Answer.load(json.loads(row.answer)) for row in rows}
     return found
 

@@ -12,6 +12,7 @@ It defines ``evaluate(genome)`` and says at its top, as literals, what genomes a
 from __future__ import annotations
 
 import ast
+import functools
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -56,8 +57,9 @@ class Environment(Record):
     goals: tuple[Literal["min", "max"], ...] = Field(default=("max",), min_length=1, max_length=8)
 
 
+@functools.lru_cache(maxsize=16)
 def read_environment(source: bytes, filename: str) -> Environment:
-    """``InvalidInput`` names the line and what to write there."""
+    """``InvalidInput`` names the line and what to write there. Each pass asks: the last few are remembered."""
     try:
         text = source.decode()
         tree = ast.parse(text)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from master.darwin.chart import fitness_chart
 from master.darwin.engines.breed import Breeding
 from master.darwin.engines.choose import make_engine
 from master.darwin.engines.cma_es import CmaEs
@@ -15,13 +17,18 @@ from master.darwin.engines.protocol import Engine, Proposed, Variation, Wish
 from master.darwin.engines.rules import Rules
 from master.darwin.engines.vector import VectorVariation
 from master.darwin.environment import Environment, read_environment
+from master.darwin.found import Found, Scored
 from master.darwin.judges.environment import EnvironmentJudge, environment_needs
 from master.darwin.params import EngineName, EnvironmentParams
+from master.darwin.reading import load_lineage, load_points
 from master.darwin.running import Evolved, Setup, evolve
 from master.darwin.tally import Cost
 from master.flows import FlowContext, Handle, flow
 from tasks import darwin_environment, darwin_propose
 from tasks.errors import InvalidInput
+
+#: Genomes that a result has, at most; a front may have as many as the population.
+_SHOWN = 20
 
 
 @flow("darwin-environment", params=EnvironmentParams)
@@ -124,19 +131,20 @@ class CmaProposer:
 def _publish(
     ctx: FlowContext, params: EnvironmentParams, environment: Environment, evolved: Evolved[Any]
 ) -> dict[str, Any]:
-    best = evolved.engine.best()
     tally = evolved.tally
+    name = params.name or params.filename
+    best = tuple(
+        Scored(
+            id=one.candidate.id,
+            digest=one.candidate.digest,
+            genome=one.candidate.genome,
+            score=one.score,
+        )
+        for one in evolved.engine.best()[:_SHOWN]
+    )
     return {
-        "name": params.name or params.filename,
-        "best": [
-            {
-                "id": one.candidate.id,
-                "score": one.score,
-                "genome": one.candidate.genome,
-                "digest": one.candidate.digest,
-            }
-            for one in best[:20]
-        ],
+        "name": name,
+        "best": [one.model_dump(mode="json") for one in best],
         "cost": {
             "evaluations": tally.told,
             "evaluated": tally.evaluated,
@@ -146,4 +154,38 @@ def _publish(
             "busy_s": tally.busy_s,
         },
         "ended": tally.why_closed or "its evaluations are spent",
+        "artifacts": _write(ctx, params, environment, name, best),
+    }
+
+
+def _write(
+    ctx: FlowContext, params: EnvironmentParams, environment: Environment, name: str, best: tuple[Scored, ...]
+) -> dict[str, str]:
+    """The file of what was found, and its picture; their digests by name."""
+    number = int(best[0].id.removeprefix("c")) if best else 0
+    lineage = ctx.read(partial(load_lineage, run_id=ctx.run_id, number=number)) if best else []
+    found = Found(
+        name=name,
+        kind=environment.genomes.kind,
+        goals=environment.goals,
+        best=best,
+        provenance={
+            "run": ctx.run_id,
+            "engine": str(params.engine),
+            "seed": params.seed,
+            "environment_sha256": params.environment,
+            "lineage": [
+                {"id": f"c{one.number}", "parents": one.parents, "operators": one.operators}
+                for one in lineage
+            ],
+        },
+    )
+    points = ctx.read(partial(load_points, run_id=ctx.run_id))
+    files = {
+        "genome.json": (found.model_dump_json(indent=2), "application/json"),
+        "fitness.svg": (fitness_chart(f"Evolution of {name}", points), "image/svg+xml"),
+    }
+    return {
+        name: ctx.write_artifact(name, text.encode(), media_type)
+        for name, (text, media_type) in files.items()
     }

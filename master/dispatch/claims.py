@@ -8,14 +8,28 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, and_, bindparam, cast, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from master.dispatch.finish import finish_step, give_back
 from master.dispatch.refusals import RefusalReason, met_needs, refuse, why_refused
 from master.dispatch.states import StepState
 from master.events import record_event
 from master.store.tables import attempts, steps, workers
-from master.store.types import UtcDateTime
+from master.store.types import UtcDateTime, one_of
 from tasks.errors import StaleToken
 from tasks.protocol import ClaimRequest, Grant, Recorded, Refusal, Renewal, Renewed, Report
 
@@ -43,7 +57,7 @@ _GRANT = (
         steps.c.build == bindparam("b_build"),
         # Empty, or what was just found to be satisfied.
         steps.c.needs == bindparam("b_needs"),
-        steps.c.only_worker.in_(("", bindparam("b_worker"))),
+        or_(steps.c.only_worker == literal_column("''"), steps.c.only_worker == bindparam("b_worker")),
         _fit_worker,
     )
     .values(
@@ -95,7 +109,7 @@ _TAKE_UP_AGAIN = (
     .where(
         steps.c.id == bindparam("b_step"),
         steps.c.token == bindparam("b_token"),
-        steps.c.state.in_((StepState.READY, StepState.QUEUED)),
+        one_of(steps.c.state, (StepState.READY, StepState.QUEUED)),
     )
     .values(
         state=StepState.RUNNING,

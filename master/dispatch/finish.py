@@ -14,7 +14,7 @@ from master.dispatch.wake import wake_if_due, wake_run
 from master.events import record_event
 from master.store import news_of
 from master.store.tables import attempts, outcomes, steps
-from master.store.types import UtcDateTime
+from master.store.types import UtcDateTime, one_of
 from tasks.protocol import Failure
 
 #: A result may also come from an attempt that was given up, as long as nobody else has been granted
@@ -24,7 +24,7 @@ _FINISH = (
     .where(
         steps.c.id == bindparam("b_step"),
         steps.c.token == bindparam("b_token"),
-        steps.c.state.in_((StepState.RUNNING, StepState.READY, StepState.QUEUED)),
+        one_of(steps.c.state, (StepState.RUNNING, StepState.READY, StepState.QUEUED)),
     )
     .values(
         state=StepState.DONE,

@@ -6,8 +6,9 @@ import enum
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import Connection, Row, literal, select
+from sqlalchemy import Connection, Row, Text, bindparam, cast, literal_column, select
 
+from master.dispatch.survey import read_hardware
 from master.store.tables import steps, workers
 from tasks.needs import parse_needs, why_unfit
 from tasks.protocol import ClaimRequest, Hardware, Refusal
@@ -37,18 +38,21 @@ class KnownRefusal(Refusal):
     reason: RefusalReason = Field(exclude=True)
 
 
+_NEEDS = (
+    select(steps.c.needs, cast(workers.c.hardware, Text).label("hardware"))
+    .join(workers, workers.c.name == bindparam("b_worker"))
+    .where(steps.c.id == bindparam("b_step"), steps.c.needs != literal_column("''"))
+)
+
+
 def refuse(reason: RefusalReason, text: str) -> KnownRefusal:
     return KnownRefusal(refused=text, reason=reason)
 
 
 def met_needs(connection: Connection, request: ClaimRequest) -> str:
     """What the step asks of a machine, if this worker has it all; "" otherwise."""
-    row = connection.execute(
-        select(steps.c.needs, workers.c.hardware)
-        .join(workers, workers.c.name == literal(request.worker))
-        .where(steps.c.id == request.step, steps.c.needs != "")
-    ).first()
-    if row is None or why_unfit(parse_needs(row.needs), Hardware.model_validate(row.hardware)):
+    row = connection.execute(_NEEDS, {"b_worker": request.worker, "b_step": request.step}).first()
+    if row is None or why_unfit(parse_needs(row.needs), read_hardware(row.hardware)):
         return ""
     return str(row.needs)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections import Counter
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, exists, func, or_, select
+from sqlalchemy import Connection, Text, bindparam, cast, exists, func, or_, select
 
 from master.dispatch.placement import Candidate, Fleet, Host
 from master.dispatch.states import OPEN_RUNS, StepState
 from master.store.tables import paces, runs, steps, workers
-from master.store.types import UtcDateTime
+from master.store.types import UtcDateTime, one_of
 from tasks.needs import parse_needs
 from tasks.protocol import Hardware
 
@@ -22,16 +24,17 @@ _WINDOW = 256
 _FLEET = select(
     workers.c.name,
     workers.c.state,
-    workers.c.lanes,
+    # As texts: most workers are what they were at the last survey, and are not read again.
+    cast(workers.c.lanes, Text).label("lanes"),
     workers.c.slots,
-    workers.c.hardware,
+    cast(workers.c.hardware, Text).label("hardware"),
     workers.c.local,
 ).where(workers.c.state != "removed", workers.c.session != "")
 _PACES = select(paces)
 _READY = steps.c.state == StepState.READY
 #: One look into the index per open run; a DISTINCT would read every step that is ready.
 _WAITING_RUNS = select(runs.c.id).where(
-    runs.c.state.in_(OPEN_RUNS), exists(select(steps.c.id).where(_READY, steps.c.run_id == runs.c.id))
+    one_of(runs.c.state, OPEN_RUNS), exists(select(steps.c.id).where(_READY, steps.c.run_id == runs.c.id))
 )
 _FIRST_READY = (
     select(
@@ -55,7 +58,7 @@ _FIRST_READY = (
 )
 _IN_FLIGHT = (
     select(steps.c.state, steps.c.lane, steps.c.worker, steps.c.sent_to, func.count().label("steps"))
-    .where(steps.c.state.in_((StepState.QUEUED, StepState.RUNNING)))
+    .where(one_of(steps.c.state, (StepState.QUEUED, StepState.RUNNING)))
     .group_by(steps.c.state, steps.c.lane, steps.c.worker, steps.c.sent_to)
 )
 
@@ -66,18 +69,18 @@ def survey_fleet(connection: Connection, waiting_per_slot: int) -> Fleet:
     active = [row for row in rows if row.state == "active"]
     slots: Counter[str] = Counter()
     for row in active:
-        for lane in row.lanes:
+        for lane in _read_lanes(row.lanes):
             slots[lane] += row.slots
     out, waiting, busy = _count_in_flight(connection)
     free = {lane: count * (1 + waiting_per_slot) - out[lane] for lane, count in slots.items()}
     hosts = [
         Host(
             name=row.name,
-            lanes=tuple(row.lanes),
-            hardware=Hardware.model_validate(row.hardware),
+            lanes=_read_lanes(row.lanes),
+            hardware=read_hardware(row.hardware),
             local=row.local,
             # Tickets that wait in a lane go to whoever is free: nobody is idle while there are some.
-            idle=0 if any(waiting[lane] for lane in row.lanes) else row.slots - busy[row.name],
+            idle=0 if any(waiting[lane] for lane in _read_lanes(row.lanes)) else row.slots - busy[row.name],
             # A worker on trial gets its canary.
             active=row.state in ("active", "joining"),
         )
@@ -88,6 +91,17 @@ def survey_fleet(connection: Connection, waiting_per_slot: int) -> Fleet:
         # A canary takes no place in any lane, but somebody has to look for it.
         free[""] = 1
     return Fleet(free=free, hosts=hosts, paces={(row.task, row.worker): row.seconds for row in known})
+
+
+@functools.lru_cache(maxsize=256)
+def read_hardware(text: str) -> Hardware:
+    """From a worker's row."""
+    return Hardware.model_validate_json(text)
+
+
+@functools.lru_cache(maxsize=256)
+def _read_lanes(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
 
 
 def survey_steps(connection: Connection, now: datetime, most: int) -> list[Candidate]:

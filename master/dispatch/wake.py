@@ -9,16 +9,17 @@ from sqlalchemy import Connection, bindparam, exists, or_, select, true, update
 from master.dispatch.states import OPEN_RUNS, OPEN_STEPS
 from master.store import news_of
 from master.store.tables import runs, steps
+from master.store.types import one_of
 
 _WAKE = (
     update(runs)
-    .where(runs.c.id == bindparam("run"), runs.c.state.in_(OPEN_RUNS))
+    .where(runs.c.id == bindparam("run"), one_of(runs.c.state, OPEN_RUNS))
     .values(wake=runs.c.wake + 1, woken_at=bindparam("now", type_=runs.c.woken_at.type))
 )
 
 _still_awaited = exists(
     select(steps.c.id).where(
-        steps.c.run_id == bindparam("run"), steps.c.awaited.is_(true()), steps.c.state.in_(OPEN_STEPS)
+        steps.c.run_id == bindparam("run"), steps.c.awaited.is_(true()), one_of(steps.c.state, OPEN_STEPS)
     )
 )
 

@@ -31,18 +31,28 @@ def record_event(
 
 
 def events_after(
-    connection: Connection, seq: int, *, run_id: str = "", limit: int = 500
+    connection: Connection, seq: int, *, run_id: str = "", name: str = "", limit: int = 500
 ) -> list[dict[str, Any]]:
-    """Events with a larger number than ``seq``, oldest first, of one run or of all."""
+    """Events with a larger number than ``seq``, oldest first, of one run or of all, of one name or of all."""
     query = select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
     if run_id:
         query = query.where(events.c.run_id == run_id)
+    if name:
+        query = query.where(events.c.name == name)
     return [row._asdict() for row in connection.execute(query)]
 
 
-def newest_events(connection: Connection, limit: int = 20) -> list[dict[str, Any]]:
-    """The latest events, newest first."""
+def newest_events(
+    connection: Connection, limit: int = 20, *, before: int | None = None, run_id: str = "", name: str = ""
+) -> list[dict[str, Any]]:
+    """The latest events, newest first; ``before``: those with a smaller number."""
     query = select(events).order_by(events.c.seq.desc()).limit(limit)
+    if before is not None:
+        query = query.where(events.c.seq < before)
+    if run_id:
+        query = query.where(events.c.run_id == run_id)
+    if name:
+        query = query.where(events.c.name == name)
     return [row._asdict() for row in connection.execute(query)]
 
 

@@ -31,6 +31,7 @@ from master.settings import Settings
 from master.store import Database
 from master.store.artifacts import ArtifactFolder, record_artifact
 from master.store.tables import runs, steps
+from master.store.types import one_of
 from tasks.errors import D8Error
 from tasks.log import about, say
 
@@ -72,7 +73,7 @@ class Engine:
         with self._database.read() as connection:
             query = (
                 select(runs.c.id)
-                .where(runs.c.state.in_(OPEN_RUNS), runs.c.wake > runs.c.seen)
+                .where(one_of(runs.c.state, OPEN_RUNS), runs.c.wake > runs.c.seen)
                 .order_by(runs.c.woken_at)
                 .limit(limit)
             )
@@ -186,7 +187,9 @@ class _Effects:
 _TAKE = (
     update(runs)
     .where(
-        runs.c.id == bindparam("b_run"), runs.c.version == bindparam("b_version"), runs.c.state.in_(OPEN_RUNS)
+        runs.c.id == bindparam("b_run"),
+        runs.c.version == bindparam("b_version"),
+        one_of(runs.c.state, OPEN_RUNS),
     )
     .values(
         version=runs.c.version + 1,
@@ -219,6 +222,13 @@ def _take(connection: Connection, run: Row[Any], context: FlowContext, now: date
     return bool(taken.rowcount)
 
 
+_AWAIT = (
+    update(steps)
+    .where(steps.c.id.in_(bindparam("b_ids", expanding=True)))
+    .values(awaited=bindparam("b_awaited"))
+)
+
+
 def _is_question(context: FlowContext, key: str) -> bool:
     recorded = context.recorded.get(key)
     return key in context.new_questions or (recorded is not None and recorded.kind is StepKind.APPROVAL)
@@ -236,9 +246,7 @@ def _save_wishes(
             and (step.key in context.awaited) is awaited
         ]
         for start in range(0, len(changed), 500):
-            connection.execute(
-                update(steps).where(steps.c.id.in_(changed[start : start + 500])).values(awaited=awaited)
-            )
+            connection.execute(_AWAIT, {"b_ids": changed[start : start + 500], "b_awaited": awaited})
     new = [
         dataclasses.replace(step, awaited=step.key in context.awaited) for step in context.new_steps.values()
     ]

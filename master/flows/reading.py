@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from master.dispatch.states import OPEN_RUNS, StepState
+from master.store.order import later_of
 from master.store.tables import (
     OUTCOMES_NOT_DONE,
     STEPS_IN_FLIGHT,
@@ -40,8 +41,10 @@ def list_runs(
     flow: str = "",
     limit: int = 50,
     before: datetime | None = None,
+    after: tuple[datetime, str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Newest first, each with the number of its steps and how many have ended well."""
+    """Newest first, each with the number of its steps and how many have ended well; ``after``: those that come
+    behind the run of this time and id."""
     query = select(runs).order_by(runs.c.created_at.desc(), runs.c.id).limit(limit)
     if state:
         query = query.where(runs.c.state == state)
@@ -49,6 +52,8 @@ def list_runs(
         query = query.where(runs.c.flow == flow)
     if before is not None:
         query = query.where(runs.c.created_at < before)
+    if after is not None:
+        query = query.where(later_of((runs.c.created_at, "desc"), (runs.c.id, "asc"), after=after))
     return _with_counts(connection, connection.execute(query).all())
 
 
@@ -131,17 +136,27 @@ def _steps_to_look_at(connection: Connection, run_id: str, most: int) -> list[in
 
 
 def list_attempts(
-    connection: Connection, run_id: str, *, of_steps: Collection[int] | None = None
+    connection: Connection,
+    run_id: str,
+    *,
+    of_steps: Collection[int] | None = None,
+    limit: int | None = None,
+    after: tuple[datetime, int, int] | None = None,
 ) -> list[dict[str, Any]]:
-    """Every attempt at every step of the run, or at these steps of it, in the order of their claims."""
+    """Every attempt at every step of the run, or at these steps of it, in the order of their claims; ``after``:
+    those behind the one of this claim, step and number."""
+    order = (attempts.c.claimed_at, attempts.c.step_id, attempts.c.attempt)
     query = (
         select(attempts, steps.c.key)
         .join(steps, steps.c.id == attempts.c.step_id)
         .where(steps.c.run_id == run_id)
-        .order_by(attempts.c.claimed_at)
+        .order_by(*order)
+        .limit(limit)
     )
     if of_steps is not None:
         query = query.where(attempts.c.step_id.in_(of_steps))
+    if after is not None:
+        query = query.where(later_of(*((column, "asc") for column in order), after=after))
     return [row._asdict() for row in connection.execute(query)]
 
 

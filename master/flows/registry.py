@@ -46,6 +46,6 @@ def get_flow(name: str) -> Flow:
         raise NotFound(f"no flow is called {name!r}: this master knows {', '.join(sorted(_FLOWS))}") from None
 
 
-def list_flows() -> list[str]:
-    """The names of all flows, in their order."""
-    return sorted(_FLOWS)
+def list_flows() -> list[Flow]:
+    """Those that there are, by name."""
+    return [_FLOWS[name] for name in sorted(_FLOWS)]

@@ -8,9 +8,11 @@ import re
 import tempfile
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, select
 
+from master.store.order import later_of
 from master.store.tables import artifacts
 from tasks.errors import InvalidInput, NotFound, Unhealthy
 
@@ -87,6 +89,20 @@ def record_artifact(
                 created_at=now,
             )
         )
+
+
+def list_artifacts(
+    connection: Connection, *, run_id: str = "", limit: int = 100, after: tuple[datetime, str] | None = None
+) -> list[dict[str, Any]]:
+    """What is kept, newest first; ``after``: what comes behind the one of this time and digest."""
+    query = select(artifacts).order_by(artifacts.c.created_at.desc(), artifacts.c.digest).limit(limit)
+    if run_id:
+        query = query.where(artifacts.c.run_id == run_id)
+    if after is not None:
+        query = query.where(
+            later_of((artifacts.c.created_at, "desc"), (artifacts.c.digest, "asc"), after=after)
+        )
+    return [row._asdict() for row in connection.execute(query)]
 
 
 def find_artifact(connection: Connection, digest: str) -> dict[str, object] | None:

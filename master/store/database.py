@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -39,8 +40,6 @@ class Database:
             ) from None
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _make_engine(self.url.render_as_string(hide_password=False), self.sqlite)
-        self._writing = self.engine.execution_options(d8_write=True)
-        self._writing_lightly = self.engine.execution_options(d8_write=True, d8_light=True)
         #: Called with the news of each committed write that has any, in the thread that wrote.
         self.listeners: list[Callable[[News], None]] = []
 
@@ -48,6 +47,8 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A consistent view; nothing can be written."""
         with self._translated(), self.engine.connect() as connection, connection.begin():
+            if self.sqlite:
+                _begin_sqlite(connection, "BEGIN")
             yield connection
 
     @contextlib.contextmanager
@@ -58,10 +59,12 @@ class Database:
         cut may undo it together with all that came after it, until the next durable one. That is for
         what would be repeated anyway, such as a claim: on a small disk a flush takes milliseconds.
         """
-        writing = self._writing if durable else self._writing_lightly
-        with self._translated(), writing.connect() as connection:
+        with self._translated(), self.engine.connect() as connection:
             news = connection.info[_NEWS] = News()
             with connection.begin():
+                if self.sqlite:
+                    # FULL: an acknowledged approval or result survives the plug being pulled, too.
+                    _begin_sqlite(connection, "BEGIN IMMEDIATE", "FULL" if durable else "NORMAL")
                 yield connection
         if news.runs or news.dispatch:
             for listener in self.listeners:
@@ -74,7 +77,7 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except OperationalError as error:
+        except (OperationalError, sqlite3.OperationalError) as error:
             raise Unhealthy(_explain(error, self.url.render_as_string(hide_password=True))) from error
 
 
@@ -100,26 +103,25 @@ def _make_engine(url: str, sqlite: bool) -> Engine:
         cursor.execute("PRAGMA foreign_keys=ON")
         # Keep the log small on an SD card; ask for file sizes that stay bounded.
         cursor.execute("PRAGMA journal_size_limit=16777216")
+        # 512 KiB for each connection, of which each thread has one; what is read often, the system keeps.
+        cursor.execute("PRAGMA cache_size=-512")
         cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        if not options.get("d8_write", False):
-            connection.exec_driver_sql("BEGIN")
-            return
-        # FULL: an acknowledged approval or result survives the plug being pulled, too.
-        wanted = "NORMAL" if options.get("d8_light", False) else "FULL"
-        if connection.info.get("synchronous") != wanted:
-            connection.exec_driver_sql(f"PRAGMA synchronous={wanted}")
-            connection.info["synchronous"] = wanted
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 
 
-def _explain(error: OperationalError, url: str) -> str:
-    text = str(error.orig).strip()
+def _begin_sqlite(connection: Connection, begin: str, synchronous: str = "") -> None:
+    """By the driver itself. A listener of SQLAlchemy's "begin" would do, but an engine that has one looks for
+    listeners four times a statement, which is a tenth of what a step costs the master."""
+    driver: Any = connection.connection.driver_connection
+    if synchronous and connection.info.get("synchronous") != synchronous:
+        driver.execute(f"PRAGMA synchronous={synchronous}")
+        connection.info["synchronous"] = synchronous
+    driver.execute(begin)
+
+
+def _explain(error: OperationalError | sqlite3.OperationalError, url: str) -> str:
+    text = str(error.orig if isinstance(error, OperationalError) else error).strip()
     if "full" in text:
         remedy = "free some space on that disk; nothing was half-written, and work goes on by itself then"
     elif "locked" in text:

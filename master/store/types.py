@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Dialect, Float
+from sqlalchemy import ColumnElement, Dialect, Float, literal_column
 from sqlalchemy.types import TypeDecorator
 
 
@@ -26,3 +28,11 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         return None if value is None else datetime.fromtimestamp(value, UTC)
+
+
+def one_of(column: ColumnElement[Any], constants: Iterable[enum.StrEnum]) -> ColumnElement[bool]:
+    """``column IN (...)``, the constants written into the statement. As parameters they would be counted out
+    anew at each execution, which shows where that is once for every step."""
+    texts = [str(constant) for constant in constants]
+    assert all(text.isidentifier() for text in texts), texts
+    return column.in_([literal_column(f"'{text}'") for text in texts])

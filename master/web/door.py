@@ -12,12 +12,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from master.api.auth import Gatekeeper, Unauthenticated
+from master.api.auth import COOKIE, Gatekeeper, Unauthenticated, form_token
 from master.api.errors import show_error
 from master.api.services import Services
 from master.approvals import Policy
 from master.locale import choose_language
 from master.tokens import Principal, Scope
+from master.web.forms import sent_token
 from master.web.pages import Pages, secured
 from master.web.reading import read_frame
 from tasks.errors import D8Error, Refused
@@ -105,7 +106,8 @@ class Door:
 
         async def endpoint(request: Request) -> Response:
             try:
-                return secured(await answer(request, await self.identify_owner(request)))
+                sent = await sent_token(request) if method == "POST" else ""
+                return secured(await answer(request, await self.identify_owner(request, sent=sent)))
             except Unauthenticated:
                 return secured(RedirectResponse("/login", status_code=303))
             except D8Error as error:
@@ -120,18 +122,37 @@ class Door:
         self, request: Request, template: str, values: dict[str, Any], *, status: int = 200
     ) -> Response:
         """In the language that the owner chose, or else their browser's."""
-        language = choose_language(
-            request.cookies.get(LANGUAGE_COOKIE, ""), request.headers.get("accept-language", "")
+        session = request.cookies.get(COOKIE, "")
+        return self.pages.render(
+            template,
+            {"place": _place(request), **values},
+            language=language_of(request),
+            status=status,
+            form_token=form_token(session) if session else "",
         )
-        return self.pages.render(template, values, language=language, status=status)
 
     async def show_error(self, request: Request, error: D8Error) -> Response:
         status = (await show_error(request, error)).status_code
         return self.render(request, "error.html", {"status_code": status, "error": str(error)}, status=status)
 
-    async def identify_owner(self, request: Request) -> Principal:
-        """``Unauthenticated``; ``Refused`` for a token that is not an owner's."""
-        caller = await self._gatekeeper.identify(request)
+    async def identify_owner(self, request: Request, *, sent: str = "") -> Principal:
+        """``Unauthenticated``; ``Refused`` for a token that is not an owner's, and for a form that does not
+        carry (``sent``) the token of its session."""
+        caller = await self._gatekeeper.identify(request, sent=sent)
         if caller.scope is not Scope.OWNER:
             raise Refused(f"a {caller.scope} token may not do this: it takes an {Scope.OWNER} token")
         return caller
+
+
+def language_of(request: Request) -> str:
+    return choose_language(
+        request.cookies.get(LANGUAGE_COOKIE, ""), request.headers.get("accept-language", "")
+    )
+
+
+def _place(request: Request) -> str:
+    """Where a form that belongs to no page leads back to; what only a POST has is no place to go back to."""
+    if request.method != "GET":
+        return "/"
+    query = request.url.query
+    return request.url.path + (f"?{query}" if query else "")

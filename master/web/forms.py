@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, quote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from master.api.auth import FORM_FIELD, FORM_HEADER
 from tasks.errors import InvalidInput
 
 #: A reason has 2,000 characters, each at most 12 bytes when encoded.
@@ -16,18 +17,39 @@ DOOR = "dashboard"
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of an ordinary form; the last of one name counts."""
+    """The fields of an ordinary form; the last of one name counts. Read once, however often it is asked for."""
+    known: dict[str, str] | None = getattr(request.state, "d8_form", None)
+    if known is not None:
+        return known
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > MOST_BYTES:
-            raise InvalidInput(f"the form is larger than {MOST_BYTES} bytes: shorten the reason")
+            raise InvalidInput(f"the form is larger than {MOST_BYTES} bytes: shorten what you wrote")
     try:
-        return dict(
-            parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=20)
+        form = dict(
+            parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=60)
         )
     except ValueError:
         raise InvalidInput("the form could not be read: open the page again and repeat it") from None
+    request.state.d8_form = form
+    return form
+
+
+async def sent_token(request: Request) -> str:
+    """What the form carries to prove that it is of this session; a header may carry it instead. A form with
+    files is read by Starlette, and what it read is kept for whoever asks next."""
+    if FORM_HEADER in request.headers:
+        return ""
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return str((await request.form(max_files=10, max_fields=60)).get(FORM_FIELD, ""))
+    return (await read_form(request)).get(FORM_FIELD, "")
+
+
+def local_place(text: str) -> str:
+    """A page of ours, whatever was asked for: never another site."""
+    plain = text.startswith("/") and not text.startswith("//") and text.isprintable() and "\\" not in text
+    return text if plain else "/"
 
 
 def back(form: dict[str, str]) -> Response:

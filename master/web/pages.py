@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from master.ledger.money import format_money
 from master.locale import LANGUAGES, translations_for
 from master.web import views
+from master.web.csrf import FormTokens, hidden_field, hide_token, show_token, shown_token
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -42,16 +43,27 @@ class Pages:
         self._of_language = {language: _environment(language, menu) for language in LANGUAGES}
 
     def render(
-        self, template: str, values: dict[str, Any], *, language: str = "en", status: int = 200
+        self,
+        template: str,
+        values: dict[str, Any],
+        *,
+        language: str = "en",
+        status: int = 200,
+        form_token: str = "",
     ) -> Response:
-        text = self._of_language[language].get_template(template).render(values)
+        """``form_token``: what the forms of this page prove with that they are of this session."""
+        before = show_token(form_token)
+        try:
+            text = self._of_language[language].get_template(template).render(values)
+        finally:
+            hide_token(before)
         return secured(HTMLResponse(text, status_code=status))
 
 
 def _environment(language: str, menu: Sequence[tuple[str, str]]) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
-        extensions=["jinja2.ext.i18n"],
+        extensions=["jinja2.ext.i18n", FormTokens],
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -69,6 +81,8 @@ def _environment(language: str, menu: Sequence[tuple[str, str]]) -> Environment:
     )
     environment.globals.update(
         asset=_assets(),
+        csrf=hidden_field,
+        csrf_token=shown_token,
         language=language,
         menu=menu,
         cost_label=views.cost_label,
@@ -87,10 +101,12 @@ def _environment(language: str, menu: Sequence[tuple[str, str]]) -> Environment:
 
 
 def _assets() -> dict[str, str]:
-    """Addresses of our files by name, each with its digest, so that a new build is seen at once."""
+    """Addresses of our files by name ("d8.css", "vendor/uPlot.min.css"), each with its digest, so that a new
+    build is seen at once."""
+    names = {path: path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file()}
     return {
-        path.name: f"/static/{path.name}?v={hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
-        for path in STATIC.iterdir()
+        name: f"/static/{name}?v={hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+        for path, name in names.items()
     }
 
 

@@ -15,6 +15,7 @@ from master.api.services import Services
 from master.tokens import Principal
 from master.web import approvals, home, ledger, runs
 from master.web.door import Door, Section
+from master.web.language import language_route
 from master.web.live import EventStreams
 from master.web.pages import STATIC, Pages, secured
 from master.web.session import login, logout
@@ -43,6 +44,7 @@ def web_routes(services: Services, gatekeeper: Gatekeeper) -> list[BaseRoute]:
         *(route for section in SECTIONS for route in section.routes(door)),
         door.form("/logout", leave),
         Route("/login", get_login),
+        language_route(door),
         Route(EVENTS, EventStreams(services, door.identify_owner), methods=["GET"]),
         Mount("/static", _StaticFiles(directory=STATIC)),
     ]

@@ -50,7 +50,7 @@ def read_runs(reading: Reading) -> dict[str, Any]:
         "chosen_state": state,
         "chosen_flow": flow,
         "states": [str(each) for each in RunState],
-        "flows": list_flows(),
+        "flows": [each.name for each in list_flows()],
     }
 
 

@@ -131,7 +131,7 @@ def _fleet(home: Path) -> Iterator[None]:
             wait_until(lambda: "The master runs" in (home / "up.log").read_text(), 120, "the master runs")
             client = connect()
             wait_until(
-                lambda: any(w["state"] == "active" for w in client.get("/api/workers")), 120, "a worker"
+                lambda: any(w["state"] == "active" for w in client.items("/api/workers")), 120, "a worker"
             )
             yield
         except BaseException:

@@ -56,7 +56,7 @@ def main() -> None:
 def _measure(
     api: Api, master: subprocess.Popen[bytes], options: argparse.Namespace
 ) -> dict[str, list[float]]:
-    _wait(lambda: any(worker["state"] == "active" for worker in api.get("/api/workers")), "the worker")
+    _wait(lambda: any(worker["state"] == "active" for worker in api.items("/api/workers")), "the worker")
     _d8_round(api, 200)
     _celery_round(200)
     seen: dict[str, list[float]] = {"d8": [], "celery": [], "cpu_ms": []}
@@ -117,7 +117,7 @@ def _start_ms(api: Api) -> float:
 
 def _finish(api: Api, run_id: str, *, pause_s: float) -> dict[str, Any]:
     while True:
-        run = next(run for run in api.get("/api/runs", limit=1) if run["id"] == run_id)
+        run = next(run for run in api.items("/api/runs", most=1) if run["id"] == run_id)
         if run["state"] in ENDED:
             found: dict[str, Any] = api.get(f"/api/runs/{run_id}")
             return found

@@ -66,7 +66,7 @@ def test_restored_master_finishes_the_run_that_was_in_flight(
     run = restored.wait_done(run_id)
     assert _done(run) == 12
     ended = [
-        attempt for attempt in connect().get(f"/api/runs/{run_id}/attempts") if attempt["outcome"] == "done"
+        attempt for attempt in connect().items(f"/api/runs/{run_id}/attempts") if attempt["outcome"] == "done"
     ]
     assert len({attempt["key"] for attempt in ended}) == len(ended) == 12, "one outcome a step"
 

@@ -26,6 +26,6 @@ def test_crashing_step_is_parked_with_its_reason_and_others_go_on(fleet: Fleet) 
     (step,) = run["steps"]
     assert (step["state"], step["attempts"]) == ("failed", 3)
     assert "its process died" in step["error"]
-    told = [attempt["outcome"] for attempt in connect().get(f"/api/runs/{drill}/attempts")]
+    told = [attempt["outcome"] for attempt in connect().items(f"/api/runs/{drill}/attempts")]
     assert told == ["crashed"] * 3, "its parent said so each time; no lease had to run out"
     assert fleet.workers()["one"]["state"] == "active"

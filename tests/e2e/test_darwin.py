@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,13 @@ def test_cma_evolves_in_a_sandboxed_program_and_is_stopped_and_continued(
     page = _page(fleet, f"/runs/{run}")
     assert "<svg" in page
     assert "Where the best comes from" in page
+
+    fleet.tell("darwin", "export", run, str(d8_home / "found.json"))
+    found = json.loads((d8_home / "found.json").read_text())
+    assert found["format"] == "d8-genome/1"
+    assert found["goals"] == ["min"]
+    assert found["best"] == ended["result"]["best"]
+    assert found["provenance"]["lineage"][-1]["id"] == found["best"][0]["id"]
 
     more = shown["told"] + 16
     again = fleet.ask("darwin", "resume", run, "--budget-evals", str(more))["id"]

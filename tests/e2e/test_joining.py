@@ -172,7 +172,7 @@ def test_three_workers_change_to_a_new_build_under_load(
     )
     after = fleet.wait_done(fleet.start_noop(30))
     assert {step["build"] for step in after["steps"]} == {new_build}
-    for attempt in connect().get(f"/api/runs/{run_id}/attempts"):
+    for attempt in connect().items(f"/api/runs/{run_id}/attempts"):
         assert attempt["build"] in (old_build, new_build)
         assert attempt["outcome"] in ("done", "lost")
 

@@ -140,7 +140,7 @@ def _answer_all() -> bool:
 
     try:
         api = connect()
-        for one in api.get("/api/approvals", state="pending"):
+        for one in api.items("/api/approvals", state="pending"):
             api.post(f"/api/approvals/{one['id']}/decision", {"approve": True})
     except D8Error:
         pass

@@ -269,7 +269,7 @@ class Stage:
                 time.sleep(0.2)
 
     def active(self) -> int:
-        return sum(worker["state"] == "active" for worker in self.ask("/api/workers"))
+        return sum(worker["state"] == "active" for worker in self.ask("/api/workers")["items"])
 
     def wait_whole(self, timeout_s: float = 120) -> None:
         """Every worker is one of the fleet, with the master's build."""
@@ -277,7 +277,7 @@ class Stage:
             lambda: self.active() == self.count,
             timeout_s,
             "all workers are active",
-            lambda: json.dumps(self.ask("/api/workers"), indent=1)[:4000],
+            lambda: json.dumps(self.ask("/api/workers")["items"], indent=1)[:4000],
         )
 
     @contextlib.contextmanager

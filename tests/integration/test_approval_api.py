@@ -34,7 +34,7 @@ class Door:
         started = self.client.post("/api/runs", json={"flow": "rehearsal", "params": params})
         assert started.status_code == 201, started.text
         self.engine.advance(started.json()["id"])
-        (asked,) = self.client.get("/api/approvals", params={"state": "pending"}).json()
+        (asked,) = self.client.get("/api/approvals", params={"state": "pending"}).json()["items"]
         return dict(asked)
 
     def post(self, asked: dict[str, Any], what: str, **body: Any) -> Any:
@@ -61,7 +61,7 @@ def test_a_request_is_approved_done_and_in_the_ledger(door: Door) -> None:
     assert (decided["state"], decided["door"]) == ("approved", "api")
     done = door.post(asked, "execution", actual="11.00 EUR", reference="F-1").json()
     assert (done["state"], done["actual_minor"]) == ("executed", 1100)
-    entries = door.client.get("/api/ledger/entries").json()
+    entries = door.client.get("/api/ledger/entries").json()["items"]
     assert "settle" in str(entries)
 
 

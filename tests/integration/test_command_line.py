@@ -59,6 +59,8 @@ class Answers(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         body: Any = SEEN.get(path)
+        if isinstance(body, list):
+            body = {"items": body, "next": None}
         status = 200
         if found := re.fullmatch(r"/api/runs/([\w-]+)", path):
             titles = {"409": "Refused", "404": "NotFound", "504": "TimedOut", "503": "Unhealthy"}

@@ -18,7 +18,8 @@ from master.cli.doctor.examine import CHECKS
 from master.cli.doctor.ground import ground_here
 from master.settings import load_settings
 from master.tokens import LOCAL_OWNER, Scope, create_token
-from tests.integration.test_web import Stage, stage
+from tests.integration.web.conftest import stage
+from tests.integration.web.stage import Stage
 from tests.support import ROOT, Valkey
 
 __all__ = ["stage"]
@@ -58,7 +59,7 @@ def test_token_is_shown_once_listed_without_itself_and_worth_nothing_once_revoke
     token = make(stage, name="grafana").json()["token"]
     listed = stage.browser.get("/api/tokens", headers=owner(stage))
     assert token not in listed.text
-    assert [(known["name"], known["scope"]) for known in listed.json()] == [
+    assert [(known["name"], known["scope"]) for known in listed.json()["items"]] == [
         (LOCAL_OWNER, "owner"), ("grafana", "metrics")
     ]  # fmt: skip
     assert stage.browser.get("/metrics", headers=bearer(token)).status_code == 200
@@ -108,7 +109,7 @@ def test_reset_ends_every_owner_token_and_session_but_no_workers(stage: Stage) -
     assert stage.browser.get("/", follow_redirects=False).headers["location"] == "/login"
     stage.browser.cookies.clear()
     assert stage.browser.get("/api/status", headers=before).status_code == 401
-    listed = stage.browser.get("/api/tokens", headers=after).json()
+    listed = stage.browser.get("/api/tokens", headers=after).json()["items"]
     assert [known["name"] for known in listed] == ["prometheus", LOCAL_OWNER]
     assert stage.browser.get("/metrics", headers=bearer(scraper)).status_code == 200
     assert stage.browser.get("/api/status", headers=bearer(worker)).status_code == 409, "known still"

@@ -28,7 +28,8 @@ from master.store import Database
 from master.tokens import Scope, create_token
 from tests.conftest import StartProcess
 from tests.integration.core.conftest import database, postgres
-from tests.integration.test_web import HOSTILE, Stage, stage
+from tests.integration.web.conftest import stage
+from tests.integration.web.stage import HOSTILE, Stage
 from tests.ledger_play import NOW, play
 from tests.support import ROOT, free_port, require, wait_until
 
@@ -67,8 +68,8 @@ def test_movement_is_recorded_once_a_key_and_reversed_once(owner: TestClient) ->
     again = owner.post("/api/ledger/reversals", json={"seq": 1, "reason": "wrong"})
     assert again.status_code == 409
     assert "reversed by entry 2 already" in again.json()["detail"]
-    assert [e["kind"] for e in owner.get("/api/ledger/entries").json()] == ["expense", "reversal"]
-    assert [e["seq"] for e in owner.get("/api/ledger/entries?after=1").json()] == [2]
+    assert [e["kind"] for e in owner.get("/api/ledger/entries").json()["items"]] == ["expense", "reversal"]
+    assert [e["seq"] for e in owner.get("/api/ledger/entries?limit=1").json()["items"]] == [1]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_movement_is_recorded_once_a_key_and_reversed_once(owner: TestClient) ->
 )
 def test_what_cannot_be_recorded_is_refused_as_input(owner: TestClient, path: str, body: Any) -> None:
     assert owner.post(f"/api/ledger/{path}", json=body).status_code == 422
-    assert owner.get("/api/ledger/balance").json() == []
+    assert owner.get("/api/ledger/balance").json()["items"] == []
 
 
 def test_workers_and_strangers_see_no_money(stage: Stage) -> None:
@@ -101,7 +102,7 @@ def test_workers_and_strangers_see_no_money(stage: Stage) -> None:
 def test_budgets_report_and_csv_agree(owner: TestClient) -> None:
     record(owner, "12.50 EUR", project="client:alba")
     record(owner, "20.00 EUR", kind="income", category="sales", project="client:alba")
-    (hosting, overall) = owner.get(f"/api/ledger/budgets?month={MONTH}").json()
+    (hosting, overall) = owner.get(f"/api/ledger/budgets?month={MONTH}").json()["items"]
     assert (hosting["spent_minor"], hosting["left_minor"], overall["left_minor"]) == (1250, 3750, 6750)
     report = owner.get(f"/api/ledger/report?month={MONTH}").json()
     assert report["projects"][0]["margin_minor"] == 750
@@ -260,7 +261,7 @@ def test_api_of_a_fresh_home_is_made_without_a_policy(d8_home: Path) -> None:
     with TestClient(create_api(load_settings(home=d8_home))) as client:
         token = (d8_home / "secrets" / "owner.token").read_text().strip()
         client.headers["authorization"] = f"Bearer {token}"
-        assert client.get("/api/ledger/budgets").json() == []
+        assert client.get("/api/ledger/budgets").json()["items"] == []
 
 
 def test_newest_entries_show_that_they_were_changed(database: Database) -> None:

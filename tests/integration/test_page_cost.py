@@ -98,7 +98,6 @@ def test_no_page_goes_through_the_steps_or_events_of_the_past(tmp_path: Path) ->
     grown = {
         page: (before[page], after[page]) for page in after if after[page] > 1.6 * before[page] + allowed
     }
-    print(runs, more_runs, before, after)
     assert grown == {}
 
 

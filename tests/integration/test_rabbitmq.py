@@ -278,7 +278,7 @@ def _connections(management: Management, worker: str) -> set[str]:
 def _outcomes(run_id: str) -> dict[str, list[str]]:
     """Step -> how each of its attempts ended."""
     found: dict[str, list[str]] = {}
-    for attempt in connect().get(f"/api/runs/{run_id}/attempts"):
+    for attempt in connect().items(f"/api/runs/{run_id}/attempts"):
         found.setdefault(attempt["key"], []).append(attempt["outcome"])
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,3 +60,7 @@ def other_model(config: type, kind: type, budget: Budget = CPU_BUDGET, **changes
     with torch.inference_mode():
         try_sharing(model)
     return model
+
+
+def words(chance: random.Random, letters: int) -> str:
+    return "".join(chance.choice("abcdefgh ") for _ in range(letters))

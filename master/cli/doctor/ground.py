@@ -109,7 +109,7 @@ def _ask_master(settings: Settings) -> Fleet:
     if not url or not token:
         raise Unreachable(f"no master has run in {settings.home} yet")
     api = Api(url, token, WAIT_S)
-    return Fleet(url=url, status=api.get("/api/status"), workers=api.get("/api/workers"))
+    return Fleet(url=url, status=api.get("/api/status"), workers=api.items("/api/workers"))
 
 
 def _fetch(url: str) -> tuple[int, bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from master.darwin.engines.protocol import (
@@ -130,6 +130,19 @@ class Book(Generic[G]):
         self._known[candidate.digest] = None
         while len(self._known) > _REMEMBERED:
             del self._known[next(iter(self._known))]
+
+    def admit_proposed(self, number: int, genome: G, *, by: str, best: Sequence[int]) -> None:
+        """A genome that a library proposed: a child of the best so far. ``by``: the library, or "seed" for
+        a first one."""
+        self.admit(
+            Candidate(
+                number=number,
+                genome=genome,
+                digest=self.variation.digest(genome),
+                parents=tuple(best[:1]),
+                operators=(by,),
+            )
+        )
 
     def knows(self, digest: str) -> bool:
         return digest in self._known

@@ -74,15 +74,7 @@ def _bred(
         parents = (mother.number, father.number)
         operators.append("cross")
     pure = bool(operators) and rng.random() < breeding.pure_cross
-    if pure and variation.digest(genome) not in (mother.digest, father.digest):
-        return Candidate(
-            number=number,
-            genome=genome,
-            digest=variation.digest(genome),
-            parents=parents,
-            operators=tuple(operators),
-        )
-    mutating = True
+    mutating = not pure or variation.digest(genome) in (mother.digest, father.digest)
     while mutating:
         genome, names = variation.mutate(genome, rng)
         operators.extend(names)

@@ -11,17 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from master.darwin.engines.book import Book
-from master.darwin.engines.protocol import (
-    Ask,
-    Candidate,
-    Evaluation,
-    Failed,
-    Outcome,
-    Proposed,
-    Standing,
-    Trial,
-    Wish,
-)
+from master.darwin.engines.protocol import Ask, Evaluation, Failed, Outcome, Proposed, Standing, Trial, Wish
 from master.darwin.engines.rules import Rules
 from master.darwin.engines.vector import Vector, VectorVariation
 
@@ -64,15 +54,7 @@ class CmaEs:
     def _try(self) -> Trial[Vector]:
         number = self._book.number()
         genome = self._variation.load(self._vectors[self._given])
-        self._book.admit(
-            Candidate(
-                number=number,
-                genome=genome,
-                digest=self._variation.digest(genome),
-                parents=(self._best[0],) if self._best else (),
-                operators=("cma",) if self._losses else ("seed",),
-            )
-        )
+        self._book.admit_proposed(number, genome, by="cma" if self._losses else "seed", best=self._best)
         if not self._losses:
             self._first.append(number)
         self._place[number] = self._given

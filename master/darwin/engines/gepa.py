@@ -16,17 +16,7 @@ from typing import Any
 from master.darwin.engines.book import Book
 from master.darwin.engines.gepa_replay import COMPONENT, Texts, Wanted, run
 from master.darwin.engines.population import Population
-from master.darwin.engines.protocol import (
-    Ask,
-    Candidate,
-    Evaluation,
-    Failed,
-    Outcome,
-    Proposed,
-    Trial,
-    Variation,
-    Wish,
-)
+from master.darwin.engines.protocol import Ask, Evaluation, Failed, Outcome, Proposed, Trial, Variation, Wish
 from master.darwin.engines.rules import Rules
 from tasks.errors import InvalidInput
 
@@ -109,15 +99,8 @@ class Gepa(Population[Any]):
         if text not in self._numbers:
             genome = self._first_genome().model_copy(update={COMPONENT: text})
             self._numbers[text] = number
-            self._book.admit(
-                Candidate(
-                    number=number,
-                    genome=genome,
-                    digest=self._variation.digest(genome),
-                    parents=(self._population[0],) if self._population else (),
-                    operators=("gepa",) if self._first else ("seed",),
-                )
-            )
+            by = "gepa" if self._first else "seed"
+            self._book.admit_proposed(number, genome, by=by, best=self._population)
             if not self._first:
                 self._first.append(number)
         return self._book.trial(number, self._numbers[text], examples)

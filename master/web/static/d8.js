@@ -1,13 +1,14 @@
-// Keeps an open page current: on news from the master it fetches the page again and swaps its main part.
+// Keeps an open page current: on news from the master, htmx fetches the page again and morphs its main part
+// and its menu. Nodes that stay keep their focus, their scroll position and what was typed or opened.
 "use strict";
 
 (() => {
-  const SHORTEST_MS = 1500; // between two fetches, however much happens
+  const SHORTEST_MS = 1500; // between two looks, however much happens
   const BUSY_MS = 5000; // progress moves without news while steps run
   const AGAIN_MS = 10000; // after the stream was closed by the master
 
   const live = document.getElementById("live");
-  let fetchedAt = Date.now();
+  let lookedAt = Date.now();
   let planned = 0;
   let stale = false;
 
@@ -16,65 +17,48 @@
   function isBeingUsed() {
     const active = document.activeElement;
     if (active && main().contains(active) && active.matches("input, textarea, select")) return true;
-    if (Array.from(main().querySelectorAll("textarea")).some((area) => area.value !== "")) return true;
+    if (Array.from(main().querySelectorAll("textarea")).some((area) => area.value !== area.defaultValue)) return true;
     return String(document.getSelection()).length > 0;
   }
 
   function plan(delay_ms) {
     stale = true;
     if (planned || document.hidden) return;
-    const wait_ms = Math.max(delay_ms, fetchedAt + SHORTEST_MS - Date.now(), 0);
-    planned = setTimeout(() => { planned = 0; refresh(); }, wait_ms);
+    const wait_ms = Math.max(delay_ms, lookedAt + SHORTEST_MS - Date.now(), 0);
+    planned = setTimeout(() => { planned = 0; look(); }, wait_ms);
   }
 
-  async function refresh() {
+  function look() {
     if (isBeingUsed()) { plan(SHORTEST_MS); return; }
-    fetchedAt = Date.now();
+    lookedAt = Date.now();
     stale = false;
-    try {
-      const response = await fetch(location.href, { headers: { Accept: "text/html" } });
-      if (response.redirected) { location.reload(); return; }
-      if (response.ok && !isBeingUsed()) swap(await response.text());
-    } catch {
-      plan(AGAIN_MS); // the master is away: its stream says the same, and both come back
-    }
+    htmx.trigger(main(), "d8:look");
   }
 
-  function swap(text) {
-    const next = new DOMParser().parseFromString(text, "text/html");
-    const fresh = next.getElementById("main");
-    if (!fresh) return;
-    const open = Array.from(main().querySelectorAll("details[open][id]"), (each) => each.id);
-    const scrolled = Array.from(main().querySelectorAll(".scroll"), (each) => each.scrollLeft);
-    const focus = focusPath(document.activeElement);
-    main().replaceWith(document.adoptNode(fresh));
-    document.title = next.title;
-    for (const id of open) {
-      const details = document.getElementById(id);
-      if (details) details.open = true;
-    }
-    main().querySelectorAll(".scroll").forEach((each, index) => { each.scrollLeft = scrolled[index] || 0; });
-    if (focus) refocus(focus);
-  }
+  // What the reader opened stays open.
+  htmx.registerExtension("d8", {
+    htmx_before_morph_attr: (element, detail) => !(detail.attrName === "open" && element.localName === "details"),
+  });
 
-  // What has the keyboard keeps it: found again by its address, its name or the id around it.
-  function focusPath(element) {
-    if (!element || !main().contains(element)) return null;
-    if (element === main()) return "#main";
-    const holder = element.closest("[id]");
-    const around = holder && holder !== main() ? `#${CSS.escape(holder.id)} ` : "#main ";
-    if (element.id) return `#${CSS.escape(element.id)}`;
-    const href = element.getAttribute("href");
-    if (href) return `${around}[href="${CSS.escape(href)}"]`;
-    const form = element.closest("form");
-    if (form) return `${around}form[action="${CSS.escape(form.getAttribute("action"))}"] button`;
-    return around + element.localName;
-  }
-
-  function refocus(path) {
-    const found = document.querySelector(path);
-    if (found) found.focus({ preventScroll: true });
-  }
+  document.addEventListener("htmx:before:response", (event) => {
+    const { ctx } = event.detail;
+    if (ctx.sourceElement !== main()) return;
+    const answer = ctx.response.raw;
+    if (answer.redirected) location.reload(); // the session is over: the login says so
+    if (answer.redirected || !answer.ok) event.preventDefault();
+  });
+  document.addEventListener("htmx:before:swap", (event) => {
+    if (event.detail.ctx.sourceElement !== main() || !isBeingUsed()) return;
+    event.preventDefault();
+    plan(SHORTEST_MS);
+  });
+  // The master is away: its stream says the same, and both come back.
+  document.addEventListener("htmx:error", () => plan(AGAIN_MS));
+  document.addEventListener("htmx:config:request", (event) => {
+    const { request } = event.detail.ctx;
+    if (request.method === "GET") return;
+    request.headers["X-CSRF-Token"] = document.querySelector('meta[name="csrf-token"]').content;
+  });
 
   function listen() {
     const stream = new EventSource(`/events?after=${encodeURIComponent(main().dataset.seq || "")}`);

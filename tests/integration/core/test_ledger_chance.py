@@ -219,6 +219,8 @@ def changed_and_found(
     again with others."""
     while True:
         with played.engine.connect() as connection, connection.begin() as transaction:
+            # SQLAlchemy leaves that to us (see master.store.database).
+            connection.exec_driver_sql("BEGIN")
             connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
             try:
                 what = change(connection, chance, table, column, row)

@@ -7,9 +7,6 @@ nor photos, answers edits with nothing, and lets any text and any speed pass.
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +20,7 @@ import pytest
 from master.approvals import ApprovalState
 from tests.conftest import StartProcess
 from tests.integration.telegram.stage import ANA, TOKEN, Stage
+from tests.npm import install_npm
 from tests.support import free_port, require, wait_until
 
 pytestmark = pytest.mark.services
@@ -69,22 +67,8 @@ class Emulated:
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package as the lock file names it, in a folder of its own."""
-    npm = require("npm")
     require("node")
-    folder = tmp_path_factory.mktemp("npm")
-    for file in HERE.iterdir():
-        shutil.copy(file, folder)
-    done = subprocess.run(
-        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0 and os.environ.get("CI", "") in ("", "0", "false"):
-        pytest.skip(f"npm could not install telegram-test-api: {done.stderr[-300:]}")
-    assert done.returncode == 0, done.stderr
-    return folder
+    return install_npm(HERE, tmp_path_factory.mktemp("npm"))
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def door(database: Database) -> TestClient:
         return work()
 
     api = FastAPI()
-    api.include_router(build_router(read, write, lambda: None, lambda: NOW))
+    api.include_router(build_router(read, lambda: None, lambda: write, lambda: NOW))
     return TestClient(api)
 
 
@@ -63,7 +63,7 @@ def test_an_added_client_is_taken_at_once_and_has_one_run(door: TestClient, data
     with database.read() as connection:
         assert connection.execute(select(func.count()).select_from(runs)).scalar() == 1
     assert add(door, again=True)["id"] != first["id"]
-    assert len(door.get("/api/clients").json()) == 2
+    assert len(door.get("/api/clients").json()["items"]) == 2
 
 
 def test_a_client_is_shown_with_its_brief(door: TestClient) -> None:
@@ -77,7 +77,7 @@ def test_a_client_is_shown_with_its_brief(door: TestClient) -> None:
 def test_a_bad_brief_adds_nothing(door: TestClient) -> None:
     with pytest.raises(InvalidInput, match=r"brief\.yaml:1: name"):
         door.post("/api/clients", json={"brief_yaml": "name: ../../x\n"})
-    assert door.get("/api/clients").json() == []
+    assert door.get("/api/clients").json()["items"] == []
 
 
 def test_check_says_what_is_in_order() -> None:

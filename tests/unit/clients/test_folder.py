@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from master.clients import folder
@@ -21,13 +21,13 @@ FILES = {"index.html": b"<h1>hi</h1>", "img/logo.svg": b"<svg/>"}
 PROJECT = "bar-sol-12345678"
 
 
-def zip_of(*members: tuple[str, bytes, int]) -> bytes:
+def zip_of(*members: tuple[str, bytes, int], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, data, mode in members:
             info = zipfile.ZipInfo(name)
             info.external_attr = mode << 16
-            info.compress_type = zipfile.ZIP_DEFLATED
+            info.compress_type = method
             archive.writestr(info, data)
     return buffer.getvalue()
 
@@ -70,6 +70,31 @@ def test_links_bombs_doubles_and_crowds_are_refused() -> None:
 def test_bytes_that_are_no_zip_are_refused(data: bytes) -> None:
     with pytest.raises(InvalidInput, match="nothing was written"):
         read_site(data)
+
+
+@given(
+    st.sampled_from((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)),
+    st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=3),
+)
+@example(zipfile.ZIP_DEFLATED, [(41, 255)])  # inside the compressed bytes
+@example(zipfile.ZIP_STORED, [(-6, 255)])  # where the directory begins
+def test_a_zip_that_was_damaged_is_refused_or_holds_what_it_held(
+    method: int, damage: list[tuple[int, int]]
+) -> None:
+    data = bytearray(zip_of(("a.txt", b"hello world " * 20, 0o100644), method=method))
+    for at, byte in damage:
+        data[at % len(data)] = byte
+    try:
+        files = read_site(bytes(data))
+    except InvalidInput:
+        return
+    assert list(files.values()) in ([b"hello world " * 20], [])
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_compression_that_no_worker_uses_is_refused(method: int) -> None:
+    with pytest.raises(InvalidInput, match="not deflate"):
+        read_site(zip_of(("a.txt", b"hello", 0o100644), method=method))
 
 
 def test_a_lying_size_does_not_get_past_the_limit() -> None:

@@ -28,7 +28,8 @@ def said_in_templates() -> set[str]:
         parsed = environment.parse(path.read_text(encoding="utf-8"))
         for _, _, message in extract_from_ast(parsed, babel_style=False):
             # A call of a variable says nothing by itself: what it may hold is marked where it is written.
-            texts = [part for part in message if part]
+            parts = (message,) if isinstance(message, str) else message or ()
+            texts = [part for part in parts if part]
             if texts:
                 said.add("\0".join(texts))
     return said
