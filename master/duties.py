@@ -26,9 +26,11 @@ from master.ledger.costs import post_costs
 from master.rabbitmq import Management, clear_old_queues, install_topology, silent_workers
 from master.settings import Settings
 from master.store import Database
+from master.traces import tell_traces
 from master.trials import close_canaries, start_canaries
 from tasks.errors import InvalidInput
 from tasks.log import say
+from tasks.tracing import Tracer
 
 log = logging.getLogger("d8.duties")
 
@@ -43,7 +45,9 @@ class Duties:
         settings: Settings,
         clock: Clock,
         rabbitmq: Management | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
+        self._tracer = tracer
         self._policy = PolicyFile(settings.policy_path)
         self._rabbitmq = rabbitmq
         self._database = database
@@ -120,6 +124,11 @@ class Duties:
             if costed == 0:
                 return
             say(log, logging.INFO, "costs_posted", runs=costed)
+
+    def tell_traces(self) -> None:
+        """Steps that have ended are told to the owner's collector, where there is one."""
+        while self._tracer is not None and tell_traces(self._database, self._tracer):
+            pass
 
     def watch_clients(self) -> None:
         """Every pending client gets its run."""
