@@ -39,6 +39,11 @@ app.conf.beat_schedule = {
     "sweep": {"task": "master.sweep", "schedule": 2.0},
     "note-paces": {"task": "master.note_paces", "schedule": 30.0},
     "post-costs": {"task": "master.post_costs", "schedule": 30.0},
+    "tick": {"task": "master.tick", "schedule": 5.0},
+    "do-scheduled": {"task": "master.do_scheduled", "schedule": 5.0},
+    "tell-webhooks": {"task": "master.tell_webhooks", "schedule": 2.0},
+    "forget": {"task": "master.forget", "schedule": 3600.0},
+    "tend-samples": {"task": "master.tend_samples", "schedule": 300.0},
     "tend-broker": {"task": "master.tend_broker", "schedule": 60.0},
     "watch-clients": {
         "task": "master.watch_clients",
@@ -111,6 +116,12 @@ def post_costs() -> None:
     duties().post_costs()
 
 
+@app.task(name="master.tend_samples")
+def tend_samples() -> None:
+    """Keep the machines' numbers bounded."""
+    duties().tend_samples()
+
+
 @app.task(name="master.tend_broker")
 def tend_broker() -> None:
     """Keep RabbitMQ as it should be, and see who listens."""
@@ -121,6 +132,30 @@ def tend_broker() -> None:
 def tell_traces() -> None:
     """Send the traces of steps that have ended."""
     duties().tell_traces()
+
+
+@app.task(name="master.tick")
+def tick() -> None:
+    """Start what is due by its schedule."""
+    duties().tick()
+
+
+@app.task(name="master.do_scheduled")
+def do_scheduled() -> None:
+    """Do what the master does itself on a schedule."""
+    duties().do_scheduled()
+
+
+@app.task(name="master.tell_webhooks")
+def tell_webhooks() -> None:
+    """Tell the owner's addresses what happened."""
+    duties().tell_webhooks()
+
+
+@app.task(name="master.forget")
+def forget() -> None:
+    """Drop what is kept for a time only."""
+    duties().forget()
 
 
 @app.task(name="master.watch_clients")

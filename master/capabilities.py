@@ -11,11 +11,20 @@ CAPABILITIES: tuple[str, ...] = (
     "master.flows.python_code",
     "master.darwin.flow",
     "master.darwin.in_environment",
+    "master.darwin.promotion",
     "master.niches.flow",
     "master.clients.flow",
 )
 #: Tables of what no flow imports: they are created with the rest, whether or not anybody uses them.
-_TABLES: tuple[str, ...] = ("master.darwin.tables", "master.ledger.tables", "master.telegram.tables")
+_TABLES: tuple[str, ...] = (
+    "master.darwin.tables",
+    "master.idempotency",
+    "master.ledger.tables",
+    "master.owners.tables",
+    "master.schedules.tables",
+    "master.telegram.tables",
+    "master.webhooks.tables",
+)
 
 
 def load_capabilities() -> None:

@@ -19,15 +19,22 @@ from master.dispatch.reap import reap_leases
 from master.fleet.deaf import known_builds, long_active, note_deaf
 from master.fleet.notices import close_notice, open_notice
 from master.fleet.paces import note_paces
+from master.fleet.samples import tend_samples
 from master.fleet.workers import miss_workers
 from master.flows.engine import Engine
 from master.flows.runs import start_run
+from master.idempotency import forget_old_keys
 from master.ledger.costs import post_costs
 from master.rabbitmq import Management, clear_old_queues, install_topology, silent_workers
+from master.schedules.tick import do_duties, tick
 from master.settings import Settings
 from master.store import Database
 from master.traces import tell_traces
 from master.trials import close_canaries, start_canaries
+from master.webhooks.deliver import deliver_due
+from master.webhooks.fan_out import fan_out
+from master.webhooks.signing import SEALED_UNDER, Sealer
+from master.webhooks.store import forget_deliveries
 from tasks.errors import InvalidInput
 from tasks.log import say
 from tasks.tracing import Tracer
@@ -98,6 +105,11 @@ class Duties:
         with self._database.write(durable=False) as connection:
             note_paces(connection)
 
+    def tend_samples(self) -> None:
+        """The machines' numbers of long ago take less room, then none."""
+        with self._database.write(durable=False) as connection:
+            tend_samples(connection, now=self._clock())
+
     def tend_broker(self) -> None:
         """RabbitMQ has what the fleet's build needs, and no more; who is active listens to it."""
         if self._rabbitmq is None:
@@ -129,6 +141,28 @@ class Duties:
         """Steps that have ended are told to the owner's collector, where there is one."""
         while self._tracer is not None and tell_traces(self._database, self._tracer):
             pass
+
+    def tick(self) -> None:
+        """What is due by its schedule is started."""
+        if started := tick(self._database, self._clock):
+            say(log, logging.INFO, "schedules_due", schedules=started)
+
+    def do_scheduled(self) -> None:
+        """What the master does itself on a schedule; it may take minutes."""
+        do_duties(self._database, self._settings, self._clock)
+
+    def tell_webhooks(self) -> None:
+        """What happened goes to the addresses that want to hear of it."""
+        fan_out(self._database, self._clock())
+        sealer = Sealer(self._settings.secrets_folder / SEALED_UNDER)
+        while deliver_due(self._database, sealer, self._clock):
+            fan_out(self._database, self._clock())
+
+    def forget(self) -> None:
+        """Callers' keys and deliveries whose time is over."""
+        with self._database.write(durable=False) as connection:
+            forget_old_keys(connection, now=self._clock())
+            forget_deliveries(connection, now=self._clock())
 
     def watch_clients(self) -> None:
         """Every pending client gets its run."""

@@ -22,7 +22,7 @@ from pydantic_core import to_jsonable_python
 from sqlalchemy import Column, Connection, Table, Text, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from master.store.tables import metadata
+from master.store.metadata import metadata
 from master.store.types import UtcDateTime
 from tasks.errors import Refused
 from tasks.record import Record

@@ -24,12 +24,16 @@ class Scope(enum.StrEnum):
     INVITE = "invite"
     #: Reads ``/metrics`` and nothing else: for Prometheus.
     METRICS = "metrics"
+    #: Good for one thing, once: to become an owner.
+    WELCOME = "welcome"
 
 
 #: The token of the master's own machine, in its home.
 LOCAL_OWNER = "local-owner"
-#: Names that the master gives: the dashboard's sessions go by theirs.
-RESERVED = (LOCAL_OWNER, "local-worker", "dashboard")
+#: One-time codes, and the sessions that they open, go by this name.
+DASHBOARD = "dashboard"
+#: Names that the master gives.
+RESERVED = (LOCAL_OWNER, "local-worker", DASHBOARD)
 
 
 class Principal(Record):
@@ -39,6 +43,15 @@ class Principal(Record):
     name: str
     #: The only worker that may be spoken for; "" for any.
     worker: str = ""
+    #: The owner whose session this is; "" for a token, and for a session that a code from the terminal opened.
+    owner: str = ""
+    #: What that session is called by; "" for a token.
+    session: str = ""
+
+    @property
+    def identity(self) -> str:
+        """How approvals and ``policy.toml`` know who this is."""
+        return f"owner:{self.owner}" if self.owner else f"token:{self.name}"
 
 
 class KnownToken(Record):
@@ -114,7 +127,7 @@ def name_token(connection: Connection, scope: Scope, name: str, *, now: datetime
 
 
 def list_tokens(connection: Connection, *, now: datetime) -> list[KnownToken]:
-    """The owner's tokens and sessions that are good now, oldest first; workers' are seen as workers."""
+    """The owner's tokens and one-time codes that are good now, oldest first; workers' are seen as workers."""
     mine = tokens.c.scope.in_((Scope.OWNER, Scope.METRICS))
     alive = or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > now)
     return [
@@ -137,9 +150,9 @@ def revoke_token(connection: Connection, name: str) -> int:
 
 
 def reset_owner(connection: Connection, path: Path, *, now: datetime) -> int:
-    """Every token, session and code of the owner is worth nothing from now on; ``path`` gets a new token.
+    """Every token and code of the owners is worth nothing from now on; ``path`` gets a new token.
     Returns how many were taken away. Workers and scrapers keep theirs."""
-    gone = connection.execute(delete(tokens).where(tokens.c.scope == Scope.OWNER)).rowcount
+    gone = connection.execute(delete(tokens).where(tokens.c.scope.in_((Scope.OWNER, Scope.WELCOME)))).rowcount
     path.unlink(missing_ok=True)
     local_token(connection, Scope.OWNER, path, now=now)
     return gone

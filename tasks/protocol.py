@@ -137,6 +137,8 @@ class Welcome(Spoken):
     heartbeat_s: float
     #: The build that the worker is asked to change to, or "".
     update_to: str = ""
+    #: The owner wants to see the end of its log.
+    log_wanted: bool = False
 
 
 class Heartbeat(Spoken):
@@ -148,6 +150,18 @@ class Heartbeat(Spoken):
     note: str = Field(default="", max_length=500)
     #: None where no model server runs, or it does not answer at once.
     models: ModelServerStats | None = None
+
+
+#: Characters of a log's end, and so at most four times as many bytes.
+MOST_LOG = 64 * 1024
+
+
+class WorkerLog(Spoken):
+    """The end of a worker's log, sent when it was asked for; without what looks like a secret."""
+
+    worker: Name
+    session: Token
+    text: str = Field(max_length=MOST_LOG)
 
 
 class Redeem(Spoken):

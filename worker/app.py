@@ -36,6 +36,7 @@ from tasks.workings import leave_out_delayed_delivery
 from worker.agent import http
 from worker.agent.agent import Agent, Circumstances
 from worker.agent.models import read_model_server
+from worker.agent.tail import LogTail, keep_tail
 from worker.agent.updater import Updater
 from worker.breaker import Answered
 from worker.hardware import probe_hardware
@@ -69,6 +70,8 @@ class Process:
         self.lanes = lanes_for([gpu.memory_mib for gpu in self.hardware.gpus])
         self.folder = self.settings.worker_folder(self.identity.name)
         self.spool = Spool(self.folder / "spool")
+        # Before the fork, too: all processes of the worker write into it.
+        self.tail = LogTail(self.folder / "log.tail")
         # Before the fork: all processes of the worker share it.
         self.answered = Answered()
         # Said at the start, and not by the first child that has a step.
@@ -134,6 +137,7 @@ def _prepare(sender: str, conf: Any, **_: Any) -> None:
     global process  # noqa: PLW0603 (Celery calls this function and forks: there is nowhere else to put it)
     configure_logging()
     process = Process(sender)
+    keep_tail(process.tail)
     settings, identity, build = process.settings, process.identity, process.build.id
     conf.broker_url = settings.get_broker_url()
     names = [lane_queue(lane, build) for lane in process.lanes] + [worker_queue(identity.name, build)]
@@ -145,6 +149,8 @@ def _prepare(sender: str, conf: Any, **_: Any) -> None:
 @worker_process_init.connect
 def _in_child(**_: Any) -> None:
     configure_logging()
+    if process is not None:
+        keep_tail(process.tail)
 
 
 @worker_process_shutdown.connect
@@ -214,6 +220,7 @@ def _make_agent(here: Process, slots: int) -> Agent:
         Updater(client, files, settings.home / "releases", settings.find_release_key()),
         functools.partial(files.end_trial, here.build.id),
         here.read_models,
+        here.tail.read,
     )
 
 

@@ -31,6 +31,7 @@ from tasks.protocol import (
     Renewed,
     Report,
     Welcome,
+    WorkerLog,
 )
 from tasks.record import Record
 from worker.breaker import Answered, Breaker
@@ -78,6 +79,9 @@ class MasterClient:
 
     def leave(self, heartbeat: Heartbeat) -> None:
         self._post("/worker/leave", heartbeat)
+
+    def send_log(self, message: WorkerLog) -> None:
+        self._post("/worker/log", message)
 
     def redeem(self, redeem: Redeem) -> Joined:
         return Joined.model_validate_json(self._post("/redeem", redeem))

@@ -142,6 +142,8 @@ class Retried(Answer):
     id: str
     #: How many steps are tried again.
     steps: int
+    #: How many are set aside, to be asked for anew: 0 unless the run was taken up from a step.
+    aside: int
 
 
 class Paused(Answer):

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, ExceptionHandler, Receive, Send
 from starlette.types import Scope as Scope_
 
+from master.api.account_routes import account_router
 from master.api.approval_routes import approval_router
 from master.api.artifact_routes import artifact_router
 from master.api.auth import Gatekeeper
@@ -25,6 +26,7 @@ from master.api.errors import show_error, show_invalid, show_refused, show_unexp
 from master.api.event_routes import event_router
 from master.api.fleet_routes import fleet_router
 from master.api.headers import ApiHeaders
+from master.api.host_routes import host_router
 from master.api.joining import joining_routes
 from master.api.ledger_routes import ledger_router
 from master.api.metrics_routes import health_routes, metrics_routes
@@ -32,8 +34,10 @@ from master.api.once import once_of
 from master.api.openapi import describe_api
 from master.api.owner_routes import owner_router
 from master.api.reader import reader_routes
+from master.api.schedule_routes import schedule_router
 from master.api.services import Services
 from master.api.token_routes import token_router
+from master.api.webhook_routes import webhook_router
 from master.api.worker_routes import worker_routes
 from master.approvals import PolicyFile
 from master.capabilities import load_capabilities
@@ -141,6 +145,7 @@ def create_api(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     api.openapi = lambda: describe_api(api)  # type: ignore[method-assign]
+    api.state.services = services
     gatekeeper = api.state.gatekeeper = Gatekeeper(services)
     api.state.workers_door = Starlette(
         routes=worker_routes(services, gatekeeper),
@@ -151,13 +156,17 @@ def create_api(settings: Settings) -> FastAPI:
     api.include_router(owner_router(services, gatekeeper))
     api.include_router(approval_router(services, gatekeeper))
     api.include_router(fleet_router(services, gatekeeper))
+    api.include_router(host_router(services, gatekeeper))
     api.include_router(token_router(services, gatekeeper))
+    api.include_router(account_router(services, gatekeeper))
     api.include_router(ledger_router(services, gatekeeper))
     api.include_router(darwin_router(services, gatekeeper))
     api.router.routes.extend(metrics_routes(services, gatekeeper))
     api.router.routes.extend(health_routes(services))
     api.include_router(artifact_router(services, gatekeeper))
     api.include_router(client_router(services.read, gatekeeper.require(Scope.OWNER), once_of(services)))
+    api.include_router(schedule_router(services, gatekeeper))
+    api.include_router(webhook_router(services, gatekeeper))
     api.include_router(event_router(services, gatekeeper))
     api.router.routes.extend(reader_routes())
     api.router.routes.extend(webhook_routes(settings, services.write, services.clock))

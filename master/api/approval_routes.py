@@ -56,7 +56,7 @@ Act = Callable[[Connection, Voter, datetime], Approval]
 
 def voter_of(caller: Principal, door: str) -> Voter:
     """The caller as approvals know who answers."""
-    return Voter(identity=f"token:{caller.name}", name=caller.name, door=door)
+    return Voter(identity=caller.identity, name=caller.name, door=door)
 
 
 async def answer(

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 
 from master.api.services import Services
-from master.tokens import Principal, Scope, digest_token, find_principal
+from master.owners.desk import Desk
+from master.owners.sessions import find_session, is_due, touch_session
+from master.tokens import DASHBOARD, Principal, Scope, digest_token, find_principal
 from tasks.errors import Refused
 
 COOKIE = "d8_session"
@@ -28,38 +30,61 @@ class Unauthenticated(Refused):
 
 
 class Gatekeeper:
-    """Checks tokens, remembering the answer for a few seconds."""
+    """Checks tokens and sessions, remembering the answer for a few seconds."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        #: Where owners are let in.
+        self.desk = Desk(services.read, services.write, services.clock)
         self._known: dict[str, tuple[float, Principal]] = {}
 
     async def identify(self, request: Request, *, sent: str = "") -> Principal:
         """Who calls; ``Unauthenticated`` when nobody knows. ``sent``: the token that a form carried."""
         header = request.headers.get("authorization", "")
         token = header[7:] if header.startswith("Bearer ") else ""
+        look_up = self._holder
         if not token and (token := request.cookies.get(COOKIE, "")):
             check_origin(request)
             _check_form_token(request, token, sent)
+            look_up = self._visitor
         if not token:
             raise Unauthenticated("this call needs a token: 'Authorization: Bearer ...'")
-        digest = digest_token(token)
-        remembered = self._known.get(digest)
+        key = f"{look_up.__name__}:{digest_token(token)}"
+        remembered = self._known.get(key)
         if remembered is not None and remembered[0] > time.monotonic():
             return remembered[1]
+        principal = await look_up(token)
+        if len(self._known) >= _REMEMBERED_MOST:
+            self._known.clear()
+        self._known[key] = (time.monotonic() + _REMEMBERED_S, principal)
+        return principal
+
+    async def _holder(self, token: str) -> Principal:
+        """Whose token this is."""
         now = self._services.clock()
         principal = await self._services.read(lambda connection: find_principal(connection, token, now=now))
-        if principal is None:
+        # A one-time code opens a session, and nothing else.
+        if principal is None or (principal.scope is Scope.OWNER and principal.name == DASHBOARD):
             raise Unauthenticated(
                 "this token is not known here: it was revoked, has expired or is of another fleet"
             )
-        if len(self._known) >= _REMEMBERED_MOST:
-            self._known.clear()
-        self._known[digest] = (time.monotonic() + _REMEMBERED_S, principal)
         return principal
 
+    async def _visitor(self, token: str) -> Principal:
+        """Whose session this is; that it is used is noted."""
+        now = self._services.clock()
+        session = await self._services.read(lambda connection: find_session(connection, token, now=now))
+        if session is None:
+            raise Unauthenticated("this session has ended: log in again")
+        if is_due(session, now):
+            known = session
+            await self._services.write(lambda c: touch_session(c, known, now=now), durable=False)
+        return Principal(
+            scope=Scope.OWNER, name=session.owner or DASHBOARD, owner=session.owner, session=session.id
+        )
+
     def forget(self) -> None:
-        """After a token was revoked: nobody is remembered any more."""
+        """After a token was revoked or a session ended: nobody is remembered any more."""
         self._known.clear()
 
     def require(self, *scopes: Scope) -> Callable[[Request], Awaitable[Principal]]:

@@ -14,12 +14,14 @@ from starlette.routing import Match
 
 from master.api.auth import Unauthenticated
 from master.api.headers import API_HEADERS
+from master.owners.limits import TooMany
 from tasks.errors import D8Error, NotFound, Refused, TimedOut, Unhealthy, UsageError
 from tasks.record import Record
 
 PROBLEM_JSON = "application/problem+json"
 
 _STATUS: tuple[tuple[type[D8Error], int], ...] = (
+    (TooMany, 429),
     (Unauthenticated, 401),
     (UsageError, 422),
     (NotFound, 404),
@@ -61,6 +63,8 @@ async def show_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, D8Error)
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     headers = {"WWW-Authenticate": 'Bearer realm="d8"'} if status == 401 else None
+    if isinstance(error, TooMany):
+        headers = {"Retry-After": str(error.wait_s)}
     return problem(status, type(error).__name__, str(error), headers)
 
 

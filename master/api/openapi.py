@@ -21,6 +21,7 @@ TAGS = {
     "events": "What happened, as a list and as it happens.",
     "schedules": "What the master starts by the clock, and each time that it did.",
     "webhooks": "Addresses that are told what happened.",
+    "owners": "Accounts, sessions at the dashboard, and the owner's rules.",
     "tokens": "What programs identify themselves with.",
 }
 _WHY = {

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 from sqlalchemy import Connection
 
@@ -25,6 +25,7 @@ from master.api.paging import Page, Paging
 from master.api.services import Services
 from master.api.status import show_status
 from master.dispatch.pause import pause_dispatch
+from master.flows.again import retry_from_step
 from master.flows.registry import list_flows
 from master.flows.runs import cancel_run, list_attempts, list_runs, retry_run, show_run, start_run
 from master.tokens import Principal, Scope, create_token
@@ -35,6 +36,10 @@ class StartRun(Record):
     flow: str = Field(max_length=100)
     params: dict[str, Any] = Field(default_factory=dict)
     priority: int = Field(default=0, ge=-100, le=100, strict=True)
+
+
+#: The key of a step: it and all that may have come of it are done anew.
+FromStep = Annotated[str, Query(max_length=500)]
 
 
 def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
@@ -90,12 +95,17 @@ def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
         return RunShown.model_validate(await once(cancel))
 
     @router.post("/runs/{run_id}/retry", summary="Take a failed or cancelled run up again")
-    async def post_retry(caller: Owner, run_id: str, once: OneWrite) -> Retried:
-        return Retried.model_validate(
-            await once(
-                lambda c: {"id": run_id, "steps": retry_run(c, run_id, by=caller.name, now=clock())},
-            )
-        )
+    async def post_retry(caller: Owner, run_id: str, once: OneWrite, from_step: FromStep = "") -> Retried:
+        """Without ``from_step``, from where it failed."""
+
+        def retry(connection: Connection) -> dict[str, Any]:
+            if not from_step:
+                again = retry_run(connection, run_id, by=caller.name, now=clock())
+                return {"id": run_id, "steps": again, "aside": 0}
+            taken = retry_from_step(connection, run_id, from_step, by=caller.name, now=clock())
+            return {"id": run_id, "steps": taken.again, "aside": taken.aside}
+
+        return Retried.model_validate(await once(retry))
 
     @router.get("/flows", summary="List the flows that a run can be of, with their params")
     async def get_flows(_: Owner, wanted: Paging) -> Page[Flow]:

@@ -12,7 +12,8 @@ from master.api.once import Once, once_of
 from master.api.paging import Page, Paging
 from master.api.services import Services
 from master.events import record_event
-from master.tokens import KnownToken, Principal, Scope, list_tokens, name_token, revoke_token
+from master.owners.sessions import end_other_sessions
+from master.tokens import DASHBOARD, KnownToken, Principal, Scope, list_tokens, name_token, revoke_token
 from tasks.protocol import Name
 from tasks.record import Record
 
@@ -49,6 +50,8 @@ def token_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
     @router.delete("/{name}", summary="Take a token away: it is worth nothing at once")
     async def delete_token(caller: Owner, name: Annotated[str, Path(max_length=100)]) -> answers.Revoked:
         def revoke(connection: Connection) -> int:
+            if name == DASHBOARD:
+                return end_other_sessions(connection, "", by=caller.name, now=clock())
             revoked = revoke_token(connection, name)
             record_event(connection, "token_revoked", clock(), token=name, by=caller.name)
             return revoked

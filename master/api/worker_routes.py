@@ -18,11 +18,12 @@ from master.clock import Clock
 from master.dispatch.claims import claim_step, record_report, renew_lease
 from master.dispatch.losses import record_lost
 from master.dispatch.refusals import KnownRefusal
+from master.fleet.logs import take_log
 from master.fleet.strikes import note_success_elsewhere
 from master.fleet.workers import hear_worker, join_worker, leave_worker
 from master.tokens import Scope
 from tasks.errors import InvalidInput, Refused
-from tasks.protocol import ClaimRequest, Heartbeat, Join, Lost, Recorded, Renewal, Report
+from tasks.protocol import ClaimRequest, Heartbeat, Join, Lost, Recorded, Renewal, Report, WorkerLog
 from tasks.record import Record
 
 #: A result is small; large things are artifacts.
@@ -88,6 +89,7 @@ def worker_routes(services: Services, gatekeeper: Gatekeeper) -> list[Route]:
             Heartbeat,
             lambda connection, m: leave_worker(connection, m, now=clock()),
         ),
+        route("/log", WorkerLog, lambda connection, m: take_log(connection, m, now=clock()), durable=False),
     ]
 
 

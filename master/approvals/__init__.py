@@ -5,6 +5,7 @@ ask.py      asked, joined, changed  policy_file.py  the owner's file of it
 decide.py   yes or no              answer.py   what an answer does: money, runs
 execute.py  done, or not           expire.py   what time and a run's end do
 store.py    in the database        timing.py   when to tell whom (pure)
+history.py  found again, page by page
 """
 
 from master.approvals.ask import create_approval, decision_of, revise_approval
@@ -27,7 +28,6 @@ from master.approvals.store import (
     find_approvals,
     get_approval,
     list_approvals,
-    list_decided,
     list_to_do,
 )
 
@@ -54,7 +54,6 @@ __all__ = [
     "find_approvals",
     "get_approval",
     "list_approvals",
-    "list_decided",
     "list_to_do",
     "may_decide",
     "record_refusal",

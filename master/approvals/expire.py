@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from master.approvals.answer import Settlement, settle
 from master.approvals.execute import abandon
 from master.approvals.policy import Policy
-from master.approvals.records import CLOCK, ApprovalState
+from master.approvals.records import CLOCK, Approval, ApprovalState
 from master.approvals.store import get_approval
 from master.approvals.tables import approval_steps, approvals
 from tasks.errors import Refused
@@ -54,27 +55,51 @@ def cancel_approvals(connection: Connection, run_id: str, *, now: datetime) -> N
     )
     for approval_id in asked.scalars().all():
         approval = get_approval(connection, approval_id)
-        if approval.state is not ApprovalState.PENDING:
-            continue
+        if approval.state is ApprovalState.PENDING:
+            theirs = approval_steps.c.run_id == run_id
+            _withdraw(connection, approval, theirs, run_id, "its run was cancelled", now)
+
+
+def withdraw_questions(
+    connection: Connection, run_id: str, step_ids: Sequence[int], *, note: str, now: datetime
+) -> int:
+    """The run does not want these of its steps answered any more; who else waits for an answer still gets it.
+    Returns how many questions that were open."""
+    asked = connection.execute(
+        select(approval_steps.c.approval_id)
+        .join(approvals, approvals.c.id == approval_steps.c.approval_id)
+        .where(approval_steps.c.step_id.in_(step_ids), approvals.c.state == ApprovalState.PENDING)
+    )
+    found = asked.scalars().all()
+    for approval_id in found:
+        theirs = approval_steps.c.step_id.in_(step_ids)
+        _withdraw(connection, get_approval(connection, approval_id), theirs, run_id, note, now)
+    return len(found)
+
+
+def _withdraw(
+    connection: Connection,
+    approval: Approval,
+    theirs: ColumnElement[bool],
+    run_id: str,
+    note: str,
+    now: datetime,
+) -> None:
+    """``theirs`` of the steps that wait for a pending request do so no more."""
+    waiting = approval_steps.c.approval_id == approval.id
+    connection.execute(delete(approval_steps).where(waiting, theirs))
+    other = connection.execute(select(approval_steps.c.run_id).where(waiting)).scalar()
+    if other is None:
         connection.execute(
-            delete(approval_steps).where(
-                approval_steps.c.approval_id == approval_id, approval_steps.c.run_id == run_id
+            update(approvals)
+            .where(approvals.c.id == approval.id, approvals.c.state == ApprovalState.PENDING)
+            .values(
+                state=ApprovalState.CANCELLED,
+                decided_at=now,
+                decided_by=CLOCK.name,
+                door=CLOCK.door,
+                note=note,
             )
         )
-        other = connection.execute(
-            select(approval_steps.c.run_id).where(approval_steps.c.approval_id == approval_id)
-        ).scalar()
-        if other is None:
-            connection.execute(
-                update(approvals)
-                .where(approvals.c.id == approval_id, approvals.c.state == ApprovalState.PENDING)
-                .values(
-                    state=ApprovalState.CANCELLED,
-                    decided_at=now,
-                    decided_by=CLOCK.name,
-                    door=CLOCK.door,
-                    note="its run was cancelled",
-                )
-            )
-        elif approval.run_id == run_id:
-            connection.execute(update(approvals).where(approvals.c.id == approval_id).values(run_id=other))
+    elif approval.run_id == run_id:
+        connection.execute(update(approvals).where(approvals.c.id == approval.id).values(run_id=other))

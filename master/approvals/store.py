@@ -25,7 +25,7 @@ def get_approval(connection: Connection, approval_id: str) -> Approval:
         raise NotFound(
             f"there is no approval request {approval_id[:40]!r}: 'd8 approval list' shows the pending ones"
         )
-    return _with_votes(connection, [row])[0]
+    return with_votes(connection, [row])[0]
 
 
 def list_approvals(
@@ -48,30 +48,19 @@ def list_approvals(
     if after is not None:
         way: Way = "desc" if newest_first else "asc"
         query = query.where(later_of((approvals.c.created_at, way), (approvals.c.id, "asc"), after=after))
-    return _with_votes(connection, connection.execute(query).all())
+    return with_votes(connection, connection.execute(query).all())
 
 
 def list_to_do(connection: Connection) -> list[Approval]:
     """What the owner has approved and has still to do, the most pressing first."""
     query = select(approvals).where(APPROVALS_TO_DO).order_by(approvals.c.execute_by, approvals.c.id)
-    return _with_votes(connection, connection.execute(query).all())
-
-
-def list_decided(connection: Connection, limit: int) -> list[Approval]:
-    """What no longer waits for a decision, the latest first."""
-    query = (
-        select(approvals)
-        .where(approvals.c.state != ApprovalState.PENDING)
-        .order_by(approvals.c.decided_at.desc(), approvals.c.id)
-        .limit(limit)
-    )
-    return _with_votes(connection, connection.execute(query).all())
+    return with_votes(connection, connection.execute(query).all())
 
 
 def find_approvals(connection: Connection, ids: Collection[str]) -> dict[str, Approval]:
     """Those of these ids that there are."""
     rows = connection.execute(select(approvals).where(approvals.c.id.in_(ids))).all() if ids else []
-    return {each.id: each for each in _with_votes(connection, rows)}
+    return {each.id: each for each in with_votes(connection, rows)}
 
 
 def unused_id(connection: Connection) -> str:
@@ -81,7 +70,8 @@ def unused_id(connection: Connection) -> str:
             return candidate
 
 
-def _with_votes(connection: Connection, rows: Sequence[Row[Any]]) -> list[Approval]:
+def with_votes(connection: Connection, rows: Sequence[Row[Any]]) -> list[Approval]:
+    """Rows of ``approvals`` as records, with the yeses of their standing revisions."""
     ids = [row.id for row in rows if row.quorum > 1]
     cast: dict[tuple[str, int], list[Vote]] = {}
     if ids:

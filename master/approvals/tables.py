@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, Table, Text, text
 
-from master.store.tables import Number, metadata
+from master.store.metadata import Number, metadata
 from master.store.types import UtcDateTime
 
 _WAITS = text("state = 'pending' AND need <> ''")

@@ -17,7 +17,7 @@ from master.backup.rows import insert_rows, require_shapes, resume_numbers
 from master.settings import Settings
 from master.store import Database
 from master.store import migrate as migrations
-from master.store.tables import metadata
+from master.store.metadata import metadata
 from tasks.errors import Refused, Unhealthy
 
 _FOLDER = Path(migrations.__file__).parent / "migrations"

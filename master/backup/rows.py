@@ -31,7 +31,7 @@ from sqlalchemy import (
 )  # fmt: skip
 
 from master.backup.manifest import ColumnShape, TableShape
-from master.store.tables import metadata
+from master.store.metadata import metadata
 from master.store.types import UtcDateTime
 from tasks.errors import Refused
 

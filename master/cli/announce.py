@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from master.cli.admin import welcome_link
 from master.cli.base import connect, messages
 from master.settings import load_settings
 
@@ -11,9 +12,14 @@ from master.settings import load_settings
 def announce(flower: bool) -> None:
     settings = load_settings()
     api = connect()
-    link = f"{api.url}/login?code={api.post('/api/login-codes')['code']}"
     say = messages().print
-    say(f"The master runs. Dashboard (this link works once): {link}")
+    if api.items("/api/owners", most=1):
+        say(f"The master runs. Dashboard: {api.url} ('d8 dashboard' prints a link that needs no password)")
+    else:
+        say(f"The master runs. It has no owner yet: open {welcome_link(api)}")
+        say(
+            "and choose your name and password. The code is good for an hour; 'd8 admin code' prints another."
+        )
     if flower:
         say(
             f"Flower: http://127.0.0.1:{settings.flower_port} (password in {settings.secrets_folder}/flower.password)"

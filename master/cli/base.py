@@ -71,6 +71,9 @@ class Api:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self._call("POST", path, body=json.dumps(body or {}).encode(), query=query, headers=headers)
 
+    def put(self, path: str, body: Any) -> Any:
+        return self._call("PUT", path, body=json.dumps(body).encode())
+
     def delete(self, path: str) -> Any:
         return self._call("DELETE", path)
 
@@ -156,9 +159,9 @@ def follow_run(api: Api, run_id: str, *, until_waiting: bool = True) -> dict[str
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     with Progress(
-        TextColumn("[bold]{task.fields[run]}"),
+        TextColumn("{task.fields[run]}", style="bold", markup=False),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%  {task.fields[steps]}  {task.description}"),
+        TextColumn("{task.percentage:>3.0f}%  {task.fields[steps]}  {task.description}", markup=False),
         TimeElapsedColumn(),
         console=messages(),
         transient=True,
@@ -211,16 +214,20 @@ def emit(data: Any, json_mode: bool, render: Callable[[Any], Any]) -> None:
         return
     shown = render(data)
     if shown is not None:
-        from rich.console import Console
-
-        Console(soft_wrap=True).print(shown)
+        _console(stderr=False).print(shown)
 
 
 def messages() -> Console:
     """For what is said beside the data: standard error."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    """Brackets and colons are what somebody wrote, such as a request's title, and never markup: what is
+    to be colored comes as ``rich.text.Text``."""
     from rich.console import Console
 
-    return Console(stderr=True, soft_wrap=True)
+    return Console(stderr=stderr, soft_wrap=True, markup=False, emoji=False)
 
 
 def table(*columns: str) -> Table:

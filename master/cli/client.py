@@ -116,29 +116,23 @@ def check_brief(data: bytes, path: Path) -> Brief:
 
 
 def _sentence(client: dict[str, Any]) -> str:
-    from rich.markup import escape
-
     where = f"; it is in {client['folder']}" if client["folder"] else ""
     note = f" ({client['note']})" if client["note"] else ""
-    return escape(f"{client['id']} is {client['state']}{note}{where}")
+    return f"{client['id']} is {client['state']}{note}{where}"
 
 
 def _table(clients: list[dict[str, Any]]) -> Table | str:
-    from rich.markup import escape
-
     from master.cli.base import table
 
     if not clients:
         return "no clients yet: 'd8 client add examples/brief.yaml' adds one"
     shown = table("id", "name", "state", "note", "run")
     for client in clients:
-        shown.add_row(*(escape(client[key]) for key in ("id", "name", "state", "note", "run_id")))
+        shown.add_row(*(client[key] for key in ("id", "name", "state", "note", "run_id")))
     return shown
 
 
 def _details(client: dict[str, Any]) -> Table:
-    from rich.markup import escape
-
     from master.cli.base import table
 
     shown = table("what", "value")
@@ -154,8 +148,8 @@ def _details(client: dict[str, Any]) -> Table:
         "started_at",
         "finished_at",
     ):
-        shown.add_row(key, escape(str(client[key] or "")))
+        shown.add_row(key, str(client[key] or ""))
     brief = client["brief"]
-    shown.add_row("business", escape(f"{brief['sector']}, {brief['city']}, {brief['language']}"))
-    shown.add_row("services", escape(", ".join(service["name"] for service in brief["services"])))
+    shown.add_row("business", f"{brief['sector']}, {brief['city']}, {brief['language']}")
+    shown.add_row("services", ", ".join(service["name"] for service in brief["services"]))
     return shown

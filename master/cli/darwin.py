@@ -47,6 +47,10 @@ def start(
     split_column: Annotated[str, typer.Option("--split", help="Column of the split.")] = "",
     schema: Annotated[Path | None, typer.Option(help="extract: JSON Schema of the object.")] = None,
     critic: Annotated[str, typer.Option(help="A capable model that rewrites instructions.")] = "",
+    proposals: Annotated[
+        int,
+        typer.Option(min=1, max=64, help="gepa: rewritings at once; as many as there are slots is quickest."),
+    ] = 1,
     promote: Annotated[str, typer.Option(help="Ask you to put the best in use under this name.")] = "",
     lot: Annotated[int, typer.Option(min=1, max=256, help="Environment: genomes in one step.")] = 1,
     seconds: Annotated[float, typer.Option(min=0.01, max=3600, help="Environment: for one genome.")] = 60.0,
@@ -102,6 +106,7 @@ def start(
             "shard": shard,
             "model": model,
             "critic": critic,
+            "proposals": proposals,
             "promote": promote,
         }
         run_id = start_run(api, flow="darwin", params={**shared, **own})
@@ -110,7 +115,7 @@ def start(
             {"id": run_id}, json_mode, lambda _: f"evolution {run_id}: 'd8 darwin watch {run_id}' follows it"
         )
         return
-    messages().print(f"evolution {run_id}", highlight=False, markup=False)
+    messages().print(f"evolution {run_id}", highlight=False)
     _follow(api, run_id, json_mode, until_waiting=bool(promote))
 
 
@@ -170,7 +175,7 @@ def export(
     if file.exists() and not force:
         raise InvalidInput(f"{file} is there already: name another file, or add --force to replace it")
     write_whole(file, data)
-    messages().print(f"wrote {file}", highlight=False, markup=False)
+    messages().print(f"wrote {file}", highlight=False)
 
 
 @app.command()

@@ -204,7 +204,6 @@ def _answer_questions(api: Api, run_ids: set[str], console: Any) -> None:
             console.print(
                 f"The demo approves request {one['id']} ({one['type']}{', ' + cost if cost else ''}): {one['title']}. "
                 f"Normally this waits for you.",
-                markup=False,
             )
 
 

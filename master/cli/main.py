@@ -21,14 +21,16 @@ VARIABLE = "_D8_COMPLETE"
 
 #: Command groups, one module each, loaded when they are used: ``d8 --help`` stays quick.
 GROUPS: dict[str, str] = {
-    "admin": "When the owner is locked out: reset.",
+    "admin": "Owners of the fleet: code, list; and reset when one is locked out.",
     "approval": "Questions that wait for you: list, show, approve, reject, done, abandon, rehearse, policy.",
     "client": "Client projects: from a brief to a delivered website.",
     "darwin": "Evolve agents against labelled examples.",
     "ledger": "The money: balance, report, budget, record, reverse, verify, export.",
     "niche": "Study markets from keyword exports.",
-    "run": "Runs: list, show, cancel, retry.",
+    "run": "Runs: list, show, start, cancel, retry.",
+    "schedule": "What is started by the clock: add, list, show, on, off, run, executions, cancel, remove.",
     "token": "Tokens for programs, such as Prometheus: create, list, revoke.",
+    "webhook": "Addresses that are told what happens: add, list, test, on, off, deliveries, redeliver, remove.",
     "worker": "Workers: list, invite, join, start, drain, resume, update, remove.",
 }
 #: Single commands and the module that holds each.

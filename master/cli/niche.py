@@ -162,14 +162,12 @@ def _ranked(api: Api, run: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _table(niches: list[dict[str, Any]]) -> Table:
-    from rich.markup import escape
-
     from master.cli.base import table
 
     made = table("rank", "market", "niche", "score", "interval", "searches", "keywords")
     for one in niches:
         made.add_row(
-            one["rank_text"], one["market"], escape(one["label"]), f"{one['score']:.0f}",
+            one["rank_text"], one["market"], one["label"], f"{one['score']:.0f}",
             f"{one['low']:.0f}-{one['high']:.0f}", f"{one['demand']:,}", str(one["keywords"]),
         )  # fmt: skip
     return made
@@ -177,14 +175,13 @@ def _table(niches: list[dict[str, Any]]) -> Table:
 
 def _render(run: dict[str, Any]) -> Any:
     from rich.console import Group
-    from rich.markup import escape
     from rich.text import Text
 
-    shown: list[Any] = [f"study {run['id']}: {run['state']}  {escape(run['note'] or '')}"]
+    shown: list[Any] = [f"study {run['id']}: {run['state']}  {run['note'] or ''}"]
     if run["niches"]:
         shown.append(_table(run["niches"]))
         best = max(run["niches"], key=lambda one: one["score"])
-        shown.append(f"\n{escape(best['label'])} leads because:")
+        shown.append(f"\n{best['label']} leads because:")
         shown += [Text(f"  {part}: {reason}") for part, reason in best["reasons"].items()]
     if run["state"] == "waiting":
         shown.append("\nA domain for it wants your decision: 'd8 approval list'")

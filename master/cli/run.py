@@ -101,7 +101,17 @@ def cancel(run_id: str) -> None:
 
 
 @app.command()
-def retry(run_id: str) -> None:
-    """Take a failed run up again from where it failed."""
-    steps = connect().post(f"/api/runs/{run_id}/retry")["steps"]
-    messages().print(f"{run_id} goes on; {steps} steps are tried again. 'd8 run show {run_id}' follows it.")
+def retry(
+    run_id: str,
+    from_step: Annotated[
+        str,
+        typer.Option("--from", metavar="STEP", help="Do this step and all that came of it anew."),
+    ] = "",
+) -> None:
+    """Take a failed run up again from where it failed; or, failed or not ended yet, from one of its steps."""
+    only = {"from_step": from_step} if from_step else {}
+    taken = connect().post(f"/api/runs/{run_id}/retry", **only)
+    anew = f"{taken['aside']} steps are done anew, " if from_step else ""
+    messages().print(
+        f"{run_id} goes on; {anew}{taken['steps']} steps are tried again. 'd8 run show {run_id}' follows it."
+    )

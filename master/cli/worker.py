@@ -8,12 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
+from master.cli import host
 from master.cli.base import connect, emit, messages, table
 from master.cli.look import Json
 from tasks.errors import UsageError
 
 app = typer.Typer(
-    no_args_is_help=True, help="Workers: list, invite, join, start, drain, resume, update, remove."
+    no_args_is_help=True,
+    help="Workers: list, show, logs, invite, join, start, drain, resume, update, remove.",
 )
 
 _REMOVED = Annotated[bool, typer.Option("--removed", help="Also those that were taken out.")]
@@ -41,6 +43,10 @@ def _render(workers: list[dict[str, Any]]) -> Any:
             worker["note"] or worker["reason"],
         )
     return made
+
+
+app.command()(host.show)
+app.command()(host.logs)
 
 
 @app.command()
@@ -83,6 +89,10 @@ def invite(
     messages().print(f"Run this on the new machine, within {hours:g} h; it works once:")
     emit(made, json_mode, lambda found: _plain(found["command"]))
     messages().print(f"In a checkout of D8: {made['command_in_checkout']}", highlight=False)
+
+
+app.command()(host.invites)
+app.command()(host.revoke)
 
 
 def _plain(line: str) -> None:

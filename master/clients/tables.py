@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Column, Integer, Table, Text, UniqueConstraint
 
-from master.store.tables import metadata
+from master.store.metadata import metadata
 from master.store.types import UtcDateTime
 
 clients = Table(

@@ -40,7 +40,8 @@ SPLITS = {
 
 _SHAPE = '{"input": "Are you open on Sunday?", "expected": "hours"}'
 
-_Record = tuple[int, dict[str, object]]
+#: The line, and what it holds or what is wrong with it.
+Found = tuple[int, dict[str, object] | InvalidInput]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,7 @@ def parse(data: bytes, name: str, reading: Reading | None = None) -> Table:
         )
     if reading.json_schema:
         reading = dataclasses.replace(reading, json_schema=check_schema(reading.json_schema, "the schema"))
-    rows = _rows(_decode(data, name), name, reading)
+    rows = _rows(decode(data, name), name, reading)
     kept = _without_repeats(rows, name)
     _check_whole(kept, name)
     table = Table(
@@ -107,7 +108,8 @@ def _schema(rows: list[Row], name: str, reading: Reading) -> str:
     return infer_schema([json.loads(row.expected) for row in rows], name)
 
 
-def _decode(data: bytes, name: str) -> str:
+def decode(data: bytes, name: str) -> str:
+    """``InvalidInput`` for what is empty or not UTF-8."""
     if not data.strip():
         raise InvalidInput(f"{name} is empty: write one example a line, like {_SHAPE}")
     try:
@@ -121,20 +123,34 @@ def _decode(data: bytes, name: str) -> str:
 
 
 def _rows(text: str, name: str, reading: Reading) -> list[Row]:
-    is_csv = name.lower().endswith((".csv", ".tsv"))
     columns: Columns | None = None
     rows: list[Row] = []
-    for line, record in _csv_records(text, name) if is_csv else _jsonl_records(text, name):
+    for line, record in records_of(text, name):
+        if isinstance(record, InvalidInput):
+            raise record
         if columns is None:
-            # A CSV file's columns are in its header; of JSONL the first line speaks for all.
-            columns = find_columns(list(record), reading, f"{name}:{1 if is_csv else line}")
-        rows.append(_row(record, columns, reading, f"{name}:{line}", line))
+            columns = columns_of(record, line, name, reading)
+        rows.append(read_row(record, columns, reading, f"{name}:{line}", line))
     if not rows:
         raise InvalidInput(f"{name} has a header and no examples: write one example a line below it")
     return rows
 
 
-def _jsonl_records(text: str, name: str) -> Iterator[_Record]:
+def is_csv(name: str) -> bool:
+    return name.lower().endswith((".csv", ".tsv"))
+
+
+def records_of(text: str, name: str) -> Iterator[Found]:
+    """Each line's record, or what is wrong with the line."""
+    return _csv_records(text, name) if is_csv(name) else _jsonl_records(text, name)
+
+
+def columns_of(record: dict[str, object], line: int, name: str, reading: Reading) -> Columns:
+    """By the first record: a CSV file's columns are in its header; of JSONL the first line speaks for all."""
+    return find_columns(list(record), reading, f"{name}:{1 if is_csv(name) else line}")
+
+
+def _jsonl_records(text: str, name: str) -> Iterator[Found]:
     # Only "\n" ends a line in JSONL; str.splitlines would also break at U+2028 inside a string.
     for line, content in enumerate(text.split("\n"), start=1):
         if not content.strip():
@@ -143,18 +159,21 @@ def _jsonl_records(text: str, name: str) -> Iterator[_Record]:
             record = json.loads(content)
         except (json.JSONDecodeError, RecursionError) as error:
             at = f" at column {error.colno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else ""
-            raise InvalidInput(
-                f"{name}:{line}: not JSON{at}: each line must be one whole object like {_SHAPE}"
-            ) from None
-        if not isinstance(record, dict):
-            raise InvalidInput(
-                f"{name}:{line}: a {type(record).__name__} where an object belongs: "
-                f"each line must look like {_SHAPE}"
+            yield (
+                line,
+                InvalidInput(
+                    f"{name}:{line}: not JSON{at}: each line must be one whole object like {_SHAPE}"
+                ),
             )
+            continue
+        if not isinstance(record, dict):
+            told = f"{name}:{line}: a {type(record).__name__} where an object belongs: "
+            yield line, InvalidInput(f"{told}each line must look like {_SHAPE}")
+            continue
         yield line, record
 
 
-def _csv_records(text: str, name: str) -> Iterator[_Record]:
+def _csv_records(text: str, name: str) -> Iterator[Found]:
     header = text.partition("\n")[0]
     # Spreadsheets of countries with a decimal comma part columns with semicolons.
     separator = max(",;\t", key=lambda one: (header.count(one), one == ","))
@@ -162,19 +181,21 @@ def _csv_records(text: str, name: str) -> Iterator[_Record]:
     try:
         for record in reader:
             if None in record:
-                raise InvalidInput(
-                    f"{name}:{reader.line_num}: more fields than the header has columns: "
-                    "put quotes around a text that has a comma in it"
-                )
+                told = f"{name}:{reader.line_num}: more fields than the header has columns: "
+                yield reader.line_num, InvalidInput(f"{told}put quotes around a text that has a comma in it")
+                continue
             yield reader.line_num, dict(record)
     except csv.Error as error:
-        raise InvalidInput(
-            f"{name}:{reader.reader.line_num}: not CSV ({error}): close every quote, and write a quote "
-            'inside a text twice ("")'
-        ) from None
+        # What comes after it cannot be told apart any more.
+        told = f"{name}:{reader.reader.line_num}: not CSV ({error}): "
+        yield (
+            reader.reader.line_num,
+            InvalidInput(f'{told}close every quote, and write a quote inside a text twice ("")'),
+        )
 
 
-def _row(record: dict[str, object], columns: Columns, reading: Reading, place: str, line: int) -> Row:
+def read_row(record: dict[str, object], columns: Columns, reading: Reading, place: str, line: int) -> Row:
+    """``InvalidInput`` begins with ``place``, says what is wrong there and what to do about it."""
     for field in (columns.input, *columns.expected):
         if field not in record or (record[field] is None and len(columns.expected) == 1):
             raise InvalidInput(f"{place}: no field {field!r}: each example needs both, like {_SHAPE}")

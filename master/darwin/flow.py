@@ -88,6 +88,7 @@ def _engine(
         # A text's mutation changes several genes by itself; children of two are often good as they are.
         breeding=Breeding(crossover=0.6, pure_cross=0.3),
         reflect=params.reflect if params.critic else 0.0,
+        proposals=params.proposals,
     )
     return make_engine(params.engine, variation, rules, snapshot)
 

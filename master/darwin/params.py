@@ -76,6 +76,8 @@ class ExamplesParams(Evolving):
     critic: str = Field(default="", max_length=300)
     #: Share of new genomes that it writes.
     reflect: float = Field(default=0.3, ge=0, le=1)
+    #: GEPA: rewritings that it asks for at once; 1 is GEPA as its paper has it.
+    proposals: int = Field(default=1, ge=1, le=64)
     #: Ask the owner whether the best is to be used under this name; "": do not ask.
     promote: str = Field(default="", pattern="^([a-z0-9][a-z0-9-]{0,62})?$")
 

@@ -26,15 +26,18 @@ class InUse(Record):
     run: str
 
 
-def promote(ctx: FlowContext, name: str, found: dict[str, Any], artifact: str) -> dict[str, Any]:
-    """Ask the owner, and do as they say."""
+def promote(
+    ctx: FlowContext, name: str, found: dict[str, Any], artifact: str, *, run_id: str = ""
+) -> dict[str, Any]:
+    """Ask the owner, and do as they say. ``run_id``: the evolution, if it is not the run that asks."""
+    evolution = run_id or ctx.run_id
     held_out = found["held_out"]["best"]
     decision = ctx.ask(
         f"promote:{name}",
         Question(
             type=ApprovalType.STRATEGIC_DECISION,
             title=f"Use the evolved agent {name}?",
-            reason=f"{found['verdict']['text']} Run {ctx.run_id}; its report says more.",
+            reason=f"{found['verdict']['text']} Run {evolution}; its report says more.",
         ),
     )
     if not decision.approved:
@@ -44,7 +47,7 @@ def promote(ctx: FlowContext, name: str, found: dict[str, Any], artifact: str) -
         partial(
             put_in_use,
             name=name,
-            run_id=ctx.run_id,
+            run_id=evolution,
             artifact=artifact,
             score=held_out["score"],
             by=decision.by,

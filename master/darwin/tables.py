@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, text
 
-from master.store.tables import metadata
+from master.store.metadata import metadata
 from master.store.types import UtcDateTime
 
 #: Every genome that was tried, with its parents.

@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Float, func, select, type_coerce
 
-from master.darwin.chart import fitness_chart, front_chart
 from master.darwin.engines.protocol import Variation
 from master.darwin.environment import read_environment
 from master.darwin.genome import space_of
+from master.darwin.glance import left_s_of, population_of, total_of
 from master.darwin.in_environment import variation_of
+from master.darwin.listing import FLOWS
 from master.darwin.reading import Ancestor, load_lineage, load_points, load_scores
 from master.darwin.tally import Tally
 from master.darwin.variation import TextVariation
@@ -22,7 +23,6 @@ from master.store.tables import attempts, steps, workers
 from tasks.darwin_genome import Corpus
 from tasks.errors import D8Error, NotFound
 
-FLOWS = ("darwin", "darwin-environment")
 #: Tells in a picture, at most.
 _POINTS = 800
 
@@ -32,18 +32,18 @@ ReadArtifact = Callable[[str], bytes]
 def show_evolution(
     connection: Connection, run_id: str, read_artifact: ReadArtifact, *, now: datetime
 ) -> dict[str, Any]:
-    """Everything but the pictures. ``NotFound``: there is no such run, or it is no evolution."""
+    """All of it, with every ancestor's differences. ``NotFound``: there is no such run, or it is no evolution."""
     run = get_run(connection, run_id)
     if run.flow not in FLOWS:
         raise NotFound(f"run {run_id} is a {run.flow} run and no evolution: 'd8 run list' names the runs")
     carried = load_carried(connection, run_id)
     campaign = carried.get("campaign", {})
     tally = Tally.load(campaign.get("tally", {}))
-    population = _population(campaign.get("engine", {}))
+    population = population_of(campaign.get("engine", {}))
     points = load_points(connection, run_id, _POINTS)
     ended = run.finished_at or now
     elapsed_s = max(0.001, (ended - run.created_at).total_seconds())
-    total = _total(campaign.get("engine", {}), run.params)
+    total = total_of(campaign.get("engine", {}), run.params)
     lineage: list[dict[str, Any]] = []
     if population:
         lineage = _lineage(connection, run_id, population[0]["number"], carried, run.params, read_artifact)
@@ -60,7 +60,7 @@ def show_evolution(
         "tokens": tally.tokens,
         "micros": tally.micros,
         "elapsed_s": round(elapsed_s, 1),
-        "left_s": _left_s(tally, total, elapsed_s) if run.state == "running" else 0.0,
+        "left_s": left_s_of(tally, total, elapsed_s) if run.state == "running" else 0.0,
         "busy_pct": _busy_pct(connection, run_id, run.created_at, ended),
         "why_closed": tally.why_closed,
         "population": population,
@@ -71,58 +71,6 @@ def show_evolution(
         ],
         "result": run.result,
     }
-
-
-def draw_evolution(connection: Connection, shown: dict[str, Any]) -> dict[str, str]:
-    """Its pictures, as parts of a page."""
-    points = load_points(connection, shown["id"], _POINTS)
-    pictures = {"fitness": fitness_chart("Score over evaluations", points, alone=False), "front": ""}
-    rows = [
-        (one["id"], one["objectives"][0], one["objectives"][1])
-        for one in shown["population"]
-        if len(one["objectives"]) > 1
-    ]
-    if rows:
-        pictures["front"] = front_chart(rows, ("first objective, more is better", "second, more is better"))
-    elif len({one["tokens"] for one in shown["population"]}) > 1:
-        rows = [(one["id"], one["score"], -one["tokens"]) for one in shown["population"]]
-        pictures["front"] = front_chart(rows, ("score", "tokens per example, fewer above"))
-    return pictures
-
-
-def _population(engine: dict[str, Any]) -> list[dict[str, Any]]:
-    entries = {one["n"]: one for one in engine.get("entries", [])}
-    found = []
-    for number in engine.get("population", []):
-        one = entries[number]
-        answered = max(1, len(one["s"]))
-        found.append(
-            {
-                "number": number,
-                "id": f"c{number}",
-                "digest": one["d"],
-                "score": sum(one["s"]) / answered,
-                "answered": len(one["s"]),
-                "objectives": one["ob"],
-                "tokens": one["t"] / answered,
-                "seconds": one["x"] / answered,
-                "operators": one["o"],
-            }
-        )
-    return found
-
-
-def _total(engine: dict[str, Any], params: dict[str, Any]) -> int:
-    budget = params.get("budget", {})
-    return int(budget.get("evals") or engine.get("budget") or engine.get("spent", 0))
-
-
-def _left_s(tally: Tally, total: int, elapsed_s: float) -> float:
-    """At the pace so far. What was known already took no time and is no measure."""
-    worked = tally.told - tally.cached
-    if worked < 1 or total <= tally.told:
-        return 0.0
-    return round((total - tally.told) * elapsed_s / worked, 1)
 
 
 def _busy_pct(connection: Connection, run_id: str, begun: datetime, ended: datetime) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Select, delete, select, update
 
 from master.dispatch.losses import end_worker_claims
 from master.dispatch.publish import fleet_value
@@ -24,18 +24,31 @@ _SHOWN = (
 )  # fmt: skip
 
 
+_RUNNING = select(
+    steps.c.id, steps.c.worker, steps.c.run_id, steps.c.key, steps.c.task, steps.c.progress, steps.c.note,
+    steps.c.claimed_at,
+).where(STEPS_IN_FLIGHT, steps.c.state == "running").order_by(steps.c.claimed_at, steps.c.id)  # fmt: skip
+
+
 def list_workers(connection: Connection, *, removed: bool = False) -> list[dict[str, Any]]:
     """Every worker as the API shows it, with what it runs; ``removed``: also those that were taken out."""
-    held: dict[str, list[dict[str, Any]]] = {}
-    running = select(
-        steps.c.id, steps.c.worker, steps.c.run_id, steps.c.key, steps.c.task, steps.c.progress, steps.c.note
-    ).where(STEPS_IN_FLIGHT, steps.c.state == "running")
-    for row in connection.execute(running):
-        step = row._asdict()
-        held.setdefault(step.pop("worker"), []).append(step)
     query = select(workers).order_by(workers.c.name)
     if not removed:
         query = query.where(workers.c.state != WorkerState.REMOVED)
+    return _describe(connection, query)
+
+
+def show_worker(connection: Connection, name: str) -> dict[str, Any]:
+    """One worker, also one that was taken out. ``NotFound``."""
+    get_worker(connection, name)
+    return _describe(connection, select(workers).where(workers.c.name == name))[0]
+
+
+def _describe(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
+    held: dict[str, list[dict[str, Any]]] = {}
+    for row in connection.execute(_RUNNING):
+        step = row._asdict()
+        held.setdefault(step.pop("worker"), []).append(step)
     return [
         {**{name: getattr(row, name) for name in _SHOWN}, "running": held.get(row.name, [])}
         for row in connection.execute(query)

@@ -15,7 +15,7 @@ from tasks.protocol import Failure
 #: So many steps of one task.
 STRIKES = 3
 #: A worker that went away is another matter: it is offline.
-_COUNTED = (Failure.TRANSIENT, Failure.DEADLINE, Failure.CRASHED)
+COUNTED = (Failure.TRANSIENT, Failure.DEADLINE, Failure.CRASHED)
 
 
 def note_success_elsewhere(connection: Connection, step_id: int, *, now: datetime) -> list[str]:
@@ -27,7 +27,7 @@ def note_success_elsewhere(connection: Connection, step_id: int, *, now: datetim
         .join(workers, workers.c.name == attempts.c.worker)
         .where(
             attempts.c.step_id == step_id,
-            attempts.c.outcome.in_(_COUNTED),
+            attempts.c.outcome.in_(COUNTED),
             attempts.c.worker != step.worker,
             attempts.c.claimed_at >= workers.c.joined_at,
             workers.c.state.in_((WorkerState.ACTIVE, WorkerState.DRAINING)),
@@ -48,7 +48,7 @@ def count_strikes(connection: Connection, worker: str, task: str) -> int:
             steps.c.state == "done",
             steps.c.worker != worker,
             attempts.c.worker == worker,
-            attempts.c.outcome.in_(_COUNTED),
+            attempts.c.outcome.in_(COUNTED),
             attempts.c.claimed_at >= workers.c.joined_at,
         )
     )

@@ -5,18 +5,21 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from master.dispatch.losses import end_worker_claims
 from master.dispatch.publish import fleet_value
 from master.events import record_event
 from master.fleet.notices import close_notice, open_notice
+from master.fleet.samples import gather_sample
 from master.fleet.states import WorkerState, check_worker_move, state_on_join
+from master.fleet.tables import worker_logs
 from master.store import news_of
 from master.store.tables import workers
 from tasks.errors import NotFound, Refused
 from tasks.protocol import Heartbeat, Join, ModelServerStats, Welcome
 
+_LOG_WANTED = select(worker_logs.c.asked_at).where(worker_logs.c.worker == bindparam("b_worker"))
 #: A worker is offline when it has missed two heartbeats and then some.
 MISSED = 2.5
 #: One that gets no work is to hear soon what is wanted of it.
@@ -97,6 +100,7 @@ def hear_worker(
             clock_skew_s=skew_s,
             note=heartbeat.note,
             model_server=heartbeat.models.model_dump(mode="json") if heartbeat.models else None,
+            gathered=gather_sample(connection, row, heartbeat.hardware, now=now),
         )
     )
     return _welcome(connection, heartbeat.worker, fleet_build, heartbeat_s, now)
@@ -215,6 +219,7 @@ def _welcome(
         fleet_build=fleet_build,
         heartbeat_s=min(heartbeat_s, _IDLE_HEARTBEAT_S) if quick else heartbeat_s,
         update_to=wanted,
+        log_wanted=connection.execute(_LOG_WANTED, {"b_worker": name}).scalar() is not None,
     )
 
 

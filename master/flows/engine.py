@@ -143,8 +143,10 @@ class _Effects:
         now = self._clock()
         try:
             with self._database.write() as connection:
-                state = connection.execute(select(runs.c.state).where(runs.c.id == self._run.id)).scalar()
-                if state not in OPEN_RUNS:
+                # Locked where rows are: the run is not taken up again from an earlier step meanwhile.
+                standing = select(runs.c.state, runs.c.version).where(runs.c.id == self._run.id)
+                found = connection.execute(standing.with_for_update(key_share=True)).one()
+                if found.state not in OPEN_RUNS or found.version != self._run.version:
                     raise Superseded
                 result = json.dumps(function(connection))
                 step_id = insert_step(

@@ -153,6 +153,8 @@ def list_attempts(
         .order_by(*order)
         .limit(limit)
     )
+    if after is not None:
+        query = query.where(later_of(*((column, "asc") for column in order), after=after))
     if of_steps is not None:
         query = query.where(attempts.c.step_id.in_(of_steps))
     if after is not None:

@@ -16,6 +16,7 @@ from master.dispatch.wake import wake_run
 from master.events import record_event
 from master.flows.reading import describe_run, get_run, list_attempts, list_runs, show_run
 from master.flows.registry import get_flow
+from master.flows.succession import WITHDRAWN
 from master.store import news_of
 from master.store.tables import outcomes, runs, steps
 from tasks.errors import InvalidInput
@@ -109,6 +110,21 @@ def retry_run(connection: Connection, run_id: str, *, by: str, now: datetime) ->
     """Take a failed run up again: its failed steps get a new attempt, finished ones stay. Returns
     how many steps are tried again."""
     check_run_move(run_id, RunState(get_run(connection, run_id).state), RunState.RUNNING)
+    again = try_failed_again(connection, run_id)
+    connection.execute(
+        update(runs)
+        .where(runs.c.id == run_id)
+        .values(state=RunState.RUNNING, error="", finished_at=None, costed=False)
+    )
+    record_event(connection, "run_retried", now, run_id=run_id, by=by, steps=again)
+    wake_run(connection, run_id, now)
+    news_of(connection).dispatch = True
+    return again
+
+
+def try_failed_again(connection: Connection, run_id: str) -> int:
+    """What failed or was cancelled with its run gets a new attempt; returns how many steps. The run is the
+    caller's."""
     again = connection.execute(
         select(steps.c.id).where(
             steps.c.run_id == run_id,
@@ -123,7 +139,11 @@ def retry_run(connection: Connection, run_id: str, *, by: str, now: datetime) ->
     withdrawn = list(
         connection.execute(
             select(steps.c.id).where(
-                steps.c.run_id == run_id, steps.c.state == StepState.CANCELLED, steps.c.kind == "approval"
+                steps.c.run_id == run_id,
+                steps.c.state == StepState.CANCELLED,
+                steps.c.kind == "approval",
+                ~steps.c.key.contains(WITHDRAWN),
+                steps.c.folded.is_(False),
             )
         ).scalars()
     )
@@ -144,16 +164,8 @@ def retry_run(connection: Connection, run_id: str, *, by: str, now: datetime) ->
         )
     for step_id in withdrawn:
         connection.execute(
-            update(steps).where(steps.c.id == step_id).values(key=steps.c.key + f"#withdrawn-{step_id}")
+            update(steps).where(steps.c.id == step_id).values(key=steps.c.key + f"{WITHDRAWN}{step_id}")
         )
-    connection.execute(
-        update(runs)
-        .where(runs.c.id == run_id)
-        .values(state=RunState.RUNNING, error="", finished_at=None, costed=False)
-    )
-    record_event(connection, "run_retried", now, run_id=run_id, by=by, steps=len(ids))
-    wake_run(connection, run_id, now)
-    news_of(connection).dispatch = True
     return len(ids)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select
+from sqlalchemy import Connection, Row, Select, func, or_, select
 
 from master.ledger.budgets import BudgetLine, check_month
 from master.ledger.entries import EXPENSES, GENESIS, INCOME, Kind
@@ -152,9 +153,11 @@ def list_entries(
     query = query.order_by(ledger_entries.c.seq.desc() if newest else ledger_entries.c.seq)
     if month:
         query = query.where(ledger_entries.c.month == check_month(month))
-    rows = connection.execute(query).all()
-    if not rows:
-        return []
+    return lines_of(connection, connection.execute(query).all())
+
+
+def lines_of(connection: Connection, rows: Sequence[Row[Any]]) -> list[EntryLine]:
+    """Rows of ``ledger_entries`` with their postings, in their order."""
     of_entry: dict[int, list[Balance]] = defaultdict(list)
     table = ledger_postings
     chosen = table.c.seq.in_([row.seq for row in rows])

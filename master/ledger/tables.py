@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, Table, Text
 
-from master.store.tables import Number, metadata
+from master.store.metadata import Number, metadata
 from master.store.types import UtcDateTime
 
 ledger_entries = Table(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Column, Connection, Float, ForeignKey, Integer, Table, Text, insert, update
+from sqlalchemy import Column, Connection, Float, ForeignKey, Integer, Table, Text, delete, insert, update
 
 from master.niches.ranking import Ranked
-from master.store.tables import metadata
+from master.store.metadata import metadata
 
 niches = Table(
     "niches",
@@ -30,7 +30,9 @@ niches = Table(
 
 
 def store_niches(connection: Connection, run_id: str, ranked: Sequence[Ranked]) -> int:
-    """Write the ranked niches of one market; returns how many."""
+    """Write the run's ranked niches, in the place of those that it wrote before it was taken up again; returns how
+    many."""
+    connection.execute(delete(niches).where(niches.c.run_id == run_id))
     rows = [
         {
             "run_id": run_id,

@@ -11,7 +11,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
@@ -19,19 +18,8 @@ from sqlalchemy import (
     text,
 )
 
+from master.store.metadata import Number, metadata
 from master.store.types import UtcDateTime
-
-#: SQLite numbers rows by itself only for exactly ``INTEGER``.
-Number = BigInteger().with_variant(Integer(), "sqlite")
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
 
 #: Facts about the fleet as a whole: its build, whether dispatch is paused.
 fleet = Table(
@@ -165,6 +153,8 @@ carried = Table(
     Column("state", Text, nullable=False),
 )
 
+_FAILED = text("outcome NOT IN ('', 'done')")
+
 attempts = Table(
     "attempts",
     metadata,
@@ -178,6 +168,8 @@ attempts = Table(
     # done, or the kind of failure; empty while it runs.
     Column("outcome", Text, nullable=False, default=""),
     Column("error", Text, nullable=False, default=""),
+    # Of the few that failed: what succeeded costs no second page.
+    Index("ix_attempts_failed", "worker", "claimed_at", sqlite_where=_FAILED, postgresql_where=_FAILED),
 )
 
 #: One row for each step that has ended: the primary key is what makes an outcome final and single,
@@ -229,6 +221,8 @@ workers = Table(
     Column("trial_from", Text, nullable=False, default=""),
     # Its model server's numbers of the last heartbeat; null when it has none, or is not heard from.
     Column("model_server", JSON(none_as_null=True)),
+    # Its numbers of the current minute (master.fleet.readings); null before the first heartbeat.
+    Column("gathered", JSON(none_as_null=True)),
 )
 
 #: What the owner must act on: opened once, told once, closed when it is over.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, Table, Text, text
 
-from master.store.tables import metadata
+from master.store.metadata import metadata
 from master.store.types import UtcDateTime
 
 _WAITING = text("state = 'waiting'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 
 from master.approvals import Approval
@@ -60,6 +61,12 @@ class Texts(Cards):
         """What was not told one by one."""
         _ = self._translations.gettext
         return "🗒 " + _("Today's other questions.") + "\n" + self.pending(approvals)
+
+    def trial(self, name: str) -> str:
+        """A message that only shows that messages arrive; ``name``: of who sent it."""
+        _ = self._translations.gettext
+        said = _("A test from the dashboard, sent by {name}. Notifications arrive here.")
+        return "🔔 " + said.format(name=html.escape(clean(name)))
 
     def status(
         self,

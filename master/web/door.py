@@ -18,7 +18,7 @@ from master.api.services import Services
 from master.approvals import Policy
 from master.locale import choose_language
 from master.tokens import Principal, Scope
-from master.web.forms import sent_token
+from master.web.forms import MOST_BYTES, sent_token
 from master.web.pages import Pages, secured
 from master.web.reading import read_frame
 from tasks.errors import D8Error, Refused
@@ -57,6 +57,11 @@ class Reading:
 Read = Callable[[Reading], dict[str, Any]]
 
 
+def N_(message: str) -> str:  # noqa: N802 (gettext's own name for it)
+    """Marks a message that is translated where it is shown."""
+    return message
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Section:
     """A page in the menu, with all that stands behind it."""
@@ -72,41 +77,55 @@ class Door:
 
     def __init__(self, services: Services, gatekeeper: Gatekeeper, pages: Pages) -> None:
         self.services = services
-        self._gatekeeper = gatekeeper
+        self.gatekeeper = gatekeeper
         self.pages = pages
 
     def page(self, path: str, template: str, read: Read) -> Route:
         """A page for the owner: ``read`` gives the template its values, off the event loop."""
 
         async def answer(request: Request, caller: Principal) -> Response:
-            def work(connection: Connection) -> dict[str, Any]:
-                reading = Reading(
-                    services=self.services,
-                    connection=connection,
-                    request=request,
-                    caller=caller,
-                    now=self.services.clock(),
-                )
-                return {**self.frame(connection, reading.now), **read(reading)}
-
-            return self.render(request, template, await self.services.read(work))
+            return await self.show(request, caller, template, read)
 
         return self.guarded(path, answer, "GET")
 
-    def form(self, path: str, post: Post) -> Route:
+    async def show(
+        self,
+        request: Request,
+        caller: Principal,
+        template: str,
+        read: Read,
+        *,
+        more: Mapping[str, Any] | None = None,
+        status: int = 200,
+    ) -> Response:
+        """That page now; with ``more`` in the place of what ``read`` gives, such as what a form was sent with."""
+
+        def work(connection: Connection) -> dict[str, Any]:
+            reading = Reading(
+                services=self.services,
+                connection=connection,
+                request=request,
+                caller=caller,
+                now=self.services.clock(),
+            )
+            return {**self.frame(connection, reading.now), **read(reading), **(more or {})}
+
+        return self.render(request, template, await self.services.read(work), status=status)
+
+    def form(self, path: str, post: Post, *, most_bytes: int = MOST_BYTES) -> Route:
         """What a form of the owner's does; it answers with a redirection to a page."""
 
         async def answer(request: Request, caller: Principal) -> Response:
             return await post(self.services, request, caller)
 
-        return self.guarded(path, answer, "POST")
+        return self.guarded(path, answer, "POST", most_bytes=most_bytes)
 
-    def guarded(self, path: str, answer: Answer, method: str) -> Route:
+    def guarded(self, path: str, answer: Answer, method: str, *, most_bytes: int = MOST_BYTES) -> Route:
         """For the owner alone; whoever is not known is led to the login, an error becomes a page."""
 
         async def endpoint(request: Request) -> Response:
             try:
-                sent = await sent_token(request) if method == "POST" else ""
+                sent = await sent_token(request, most_bytes) if method == "POST" else ""
                 return secured(await answer(request, await self.identify_owner(request, sent=sent)))
             except Unauthenticated:
                 return secured(RedirectResponse("/login", status_code=303))
@@ -125,20 +144,24 @@ class Door:
         session = request.cookies.get(COOKIE, "")
         return self.pages.render(
             template,
-            {"place": _place(request), **values},
+            {"place": _place(request), "still": request.method == "POST", **values},
             language=language_of(request),
             status=status,
             form_token=form_token(session) if session else "",
         )
 
     async def show_error(self, request: Request, error: D8Error) -> Response:
-        status = (await show_error(request, error)).status_code
-        return self.render(request, "error.html", {"status_code": status, "error": str(error)}, status=status)
+        told = await show_error(request, error)
+        values = {"status_code": told.status_code, "error": str(error)}
+        response = self.render(request, "error.html", values, status=told.status_code)
+        if "retry-after" in told.headers:
+            response.headers["Retry-After"] = told.headers["retry-after"]
+        return response
 
     async def identify_owner(self, request: Request, *, sent: str = "") -> Principal:
         """``Unauthenticated``; ``Refused`` for a token that is not an owner's, and for a form that does not
         carry (``sent``) the token of its session."""
-        caller = await self._gatekeeper.identify(request, sent=sent)
+        caller = await self.gatekeeper.identify(request, sent=sent)
         if caller.scope is not Scope.OWNER:
             raise Refused(f"a {caller.scope} token may not do this: it takes an {Scope.OWNER} token")
         return caller

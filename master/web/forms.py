@@ -14,9 +14,17 @@ from tasks.errors import InvalidInput
 MOST_BYTES = 32 * 1024
 #: By which decisions made here are signed.
 DOOR = "dashboard"
+#: Pages of one thing, by what a form's field ``back`` calls it.
+_PLACES = {
+    "run": "runs",
+    "approval": "approvals",
+    "evolution": "darwin",
+    "study": "niches",
+    "client": "clients",
+}
 
 
-async def read_form(request: Request) -> dict[str, str]:
+async def read_form(request: Request, most_bytes: int = MOST_BYTES) -> dict[str, str]:
     """The fields of an ordinary form; the last of one name counts. Read once, however often it is asked for."""
     known: dict[str, str] | None = getattr(request.state, "d8_form", None)
     if known is not None:
@@ -24,8 +32,8 @@ async def read_form(request: Request) -> dict[str, str]:
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MOST_BYTES:
-            raise InvalidInput(f"the form is larger than {MOST_BYTES} bytes: shorten what you wrote")
+        if len(body) > most_bytes:
+            raise InvalidInput(f"the form is larger than {most_bytes} bytes: shorten what you wrote")
     try:
         form = dict(
             parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=60)
@@ -36,14 +44,14 @@ async def read_form(request: Request) -> dict[str, str]:
     return form
 
 
-async def sent_token(request: Request) -> str:
+async def sent_token(request: Request, most_bytes: int = MOST_BYTES) -> str:
     """What the form carries to prove that it is of this session; a header may carry it instead. A form with
     files is read by Starlette, and what it read is kept for whoever asks next."""
     if FORM_HEADER in request.headers:
         return ""
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         return str((await request.form(max_files=10, max_fields=60)).get(FORM_FIELD, ""))
-    return (await read_form(request)).get(FORM_FIELD, "")
+    return (await read_form(request, most_bytes)).get(FORM_FIELD, "")
 
 
 def local_place(text: str) -> str:
@@ -55,6 +63,7 @@ def local_place(text: str) -> str:
 def back(form: dict[str, str]) -> Response:
     """To the page that the form was on; never anywhere else."""
     place = form.get("back", "")
-    if place.startswith("run:"):
-        return RedirectResponse(f"/runs/{quote(place[4:], safe='')}", status_code=303)
+    kind, _, name = place.partition(":")
+    if kind in _PLACES and name:
+        return RedirectResponse(f"/{_PLACES[kind]}/{quote(name, safe='')}", status_code=303)
     return RedirectResponse("/approvals" if place == "approvals" else "/", status_code=303)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,13 @@ def secured(response: Response, *, keep: bool = False) -> Response:
 class Pages:
     """Renders templates; everything put into them is escaped."""
 
-    def __init__(self, menu: Sequence[tuple[str, str]] = ()) -> None:
-        """``menu``: address and name of what every page leads to, the names in English."""
-        self._of_language = {language: _environment(language, menu) for language in LANGUAGES}
+    def __init__(
+        self, menu: Sequence[tuple[str, str]] = (), settings_menu: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """``menu``: address and name of what every page leads to, the names in English; ``settings_menu``:
+        the same of the pages of the settings."""
+        menus = {"menu": menu, "settings_menu": settings_menu}
+        self._of_language = {language: _environment(language, menus) for language in LANGUAGES}
 
     def render(
         self,
@@ -60,7 +64,7 @@ class Pages:
         return secured(HTMLResponse(text, status_code=status))
 
 
-def _environment(language: str, menu: Sequence[tuple[str, str]]) -> Environment:
+def _environment(language: str, menus: Mapping[str, Sequence[tuple[str, str]]]) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         extensions=["jinja2.ext.i18n", FormTokens],
@@ -73,8 +77,10 @@ def _environment(language: str, menu: Sequence[tuple[str, str]]) -> Environment:
         age=views.format_age,
         duration=views.format_duration,
         is_digest=views.is_digest,
+        latency=views.format_latency,
         node=views.to_node,
         percent=views.percent,
+        roughly=views.format_roughly,
         size=views.format_size,
         utc=_utc,
         iso=_iso,
@@ -84,7 +90,7 @@ def _environment(language: str, menu: Sequence[tuple[str, str]]) -> Environment:
         csrf=hidden_field,
         csrf_token=shown_token,
         language=language,
-        menu=menu,
+        **menus,
         cost_label=views.cost_label,
         describe_usage=views.describe_usage,
         hardware=views.describe_hardware,
@@ -92,7 +98,6 @@ def _environment(language: str, menu: Sequence[tuple[str, str]]) -> Environment:
         money=format_money,
         model_server_of=views.model_server_of,
         slots_of=views.slots_of,
-        steps_to_show=views.steps_to_show,
         took=views.took,
     )
     # Newstyle: placeholders are filled, and escaped, by the template.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -12,42 +11,47 @@ from starlette.types import Scope as AsgiScope
 
 from master.api.auth import Gatekeeper
 from master.api.services import Services
-from master.tokens import Principal
-from master.web import approvals, home, ledger, runs
+from master.web import approvals, clients, darwin, fleet, home, ledger, niches, runs, settings
 from master.web.door import Door, Section
 from master.web.language import language_route
 from master.web.live import EventStreams
 from master.web.pages import STATIC, Pages, secured
-from master.web.session import login, logout
-from tasks.errors import D8Error
+from master.web.session import session_routes
 
 #: Where pages listen.
 EVENTS = "/events"
 
-SECTIONS: tuple[Section, ...] = (home.SECTION, runs.SECTION, approvals.SECTION, ledger.SECTION)
+SECTIONS: tuple[Section, ...] = (
+    home.SECTION,
+    fleet.SECTION,
+    runs.SECTION,
+    darwin.SECTION,
+    niches.SECTION,
+    clients.SECTION,
+    approvals.SECTION,
+    ledger.SECTION,
+    settings.SECTION,
+)
 
 
 def web_routes(services: Services, gatekeeper: Gatekeeper) -> list[BaseRoute]:
     """Pages, their forms, the event stream and the static files."""
-    door = Door(services, gatekeeper, Pages(menu=[(section.path, section.name) for section in SECTIONS]))
-
-    async def get_login(request: Request) -> Response:
-        try:
-            return await login(door, request)
-        except D8Error as error:
-            return await door.show_error(request, error)
-
-    async def leave(services: Services, request: Request, _: Principal) -> Response:
-        return await logout(services, request)
+    door = Door(services, gatekeeper, _pages())
 
     return [
         *(route for section in SECTIONS for route in section.routes(door)),
-        door.form("/logout", leave),
-        Route("/login", get_login),
+        *session_routes(door, gatekeeper),
         language_route(door),
         Route(EVENTS, EventStreams(services, door.identify_owner), methods=["GET"]),
         Mount("/static", _StaticFiles(directory=STATIC)),
     ]
+
+
+def _pages() -> Pages:
+    return Pages(
+        menu=[(section.path, section.name) for section in SECTIONS],
+        settings_menu=[(page.path, page.name) for page in settings.PAGES],
+    )
 
 
 def find_event_streams(routes: Iterable[BaseRoute]) -> EventStreams:

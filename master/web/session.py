@@ -1,52 +1,99 @@
-"""In and out of the dashboard: a one-time code becomes a cookie, the cookie is given up."""
+"""In and out of the dashboard: a code or a password becomes a cookie, the cookie is given up."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable
 
-from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
 
-from master.api.auth import COOKIE
-from master.api.services import Services
-from master.tokens import Scope, create_token, find_principal, use_token_once
+from master.api.auth import COOKIE, Gatekeeper, check_origin
+from master.owners.accounts import has_owner
+from master.owners.desk import Visitor, WrongLogin
+from master.owners.sessions import ABSOLUTE, end_session_of
+from master.tokens import Principal
 from master.web.door import Door
+from master.web.forms import read_form
 from master.web.pages import secured
+from tasks.errors import D8Error
 
-SESSION = timedelta(days=30)
-#: The name that codes and sessions go by, and decisions made here are signed with.
-NAME = "dashboard"
-
-
-def exchange_code(connection: Connection, code: str, *, now: datetime) -> str | None:
-    """A new session's token for a code that was not used yet, else None.
-
-    Only a code is used up: the long-lived token of the command line or of a worker, pasted here by
-    mistake, stays what it is.
-    """
-    holder = find_principal(connection, code, now=now)
-    if holder is None or holder.scope is not Scope.OWNER or holder.name != NAME:
-        return None
-    if use_token_once(connection, code, Scope.OWNER, now=now) is None:
-        return None
-    return create_token(connection, Scope.OWNER, NAME, now=now, expires_at=now + SESSION)
+Answer = Callable[[Request], Awaitable[Response]]
 
 
-async def login(door: Door, request: Request) -> Response:
-    """``/login?code=...``. A HEAD request, such as a link preview's, uses nothing up."""
-    code = request.query_params.get("code", "") if request.method == "GET" else ""
-    if not code:
-        return door.render(request, "login.html", {"wrong": False})
-    now = door.services.clock()
-    token = await door.services.write(lambda connection: exchange_code(connection, code, now=now))
-    if token is None:
-        return door.render(request, "login.html", {"wrong": True}, status=401)
+def session_routes(door: Door, gatekeeper: Gatekeeper) -> list[BaseRoute]:
+    """``/welcome``, ``/login`` and ``/logout``."""
+    desk = gatekeeper.desk
+
+    async def get_login(request: Request) -> Response:
+        """``/login?code=...``: a link of ``d8 dashboard``. A HEAD request, such as a link preview's, uses
+        nothing up."""
+        code = request.query_params.get("code", "") if request.method == "GET" else ""
+        token = await desk.use_code(code, visitor_of(request)) if code else None
+        if token is not None:
+            return enter(request, token)
+        return await _show_login(door, request, wrong_code=bool(code))
+
+    async def post_login(request: Request) -> Response:
+        check_origin(request)
+        form = await read_form(request)
+        name = form.get("name", "")
+        try:
+            return enter(request, await desk.log_in(name, form.get("password", ""), visitor_of(request)))
+        except WrongLogin as error:
+            return await _show_login(door, request, name=name, error=str(error))
+
+    async def get_welcome(request: Request) -> Response:
+        """The code of the link is shown, and used up only by the form."""
+        return await _show_welcome(door, request, code=request.query_params.get("code", "")[:100])
+
+    async def post_welcome(request: Request) -> Response:
+        check_origin(request)
+        form = await read_form(request)
+        code, name, password = (form.get(field, "") for field in ("code", "name", "password"))
+        if password != form.get("again", ""):
+            wrong = "the two passwords are not the same: enter them again"
+            return await _show_welcome(door, request, code=code, name=name, error=wrong)
+        try:
+            return enter(request, await desk.welcome(code, name, password, visitor_of(request)))
+        except D8Error as error:
+            # With what was entered still there, except for the password.
+            shown = await _show_welcome(door, request, code=code, name=name, error=str(error))
+            shown.status_code = (await door.show_error(request, error)).status_code
+            return shown
+
+    async def leave(request: Request, _: Principal) -> Response:
+        token = request.cookies.get(COOKIE, "")
+        await door.services.write(lambda connection: end_session_of(connection, token))
+        gatekeeper.forget()
+        response = RedirectResponse("/login", status_code=303)
+        response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+        return response
+
+    return [
+        _open(door, "/login", get_login, "GET"),
+        _open(door, "/login", post_login, "POST"),
+        _open(door, "/welcome", get_welcome, "GET"),
+        _open(door, "/welcome", post_welcome, "POST"),
+        door.guarded("/logout", leave, "POST"),
+    ]
+
+
+def visitor_of(request: Request) -> Visitor:
+    return Visitor(
+        address=request.client.host if request.client else "",
+        agent=request.headers.get("user-agent", ""),
+        token=request.cookies.get(COOKIE, ""),
+    )
+
+
+def enter(request: Request, token: str) -> Response:
+    """To the first page, with a cookie that no script can read and no other site's page sends."""
     response = RedirectResponse("/", status_code=303)
     response.set_cookie(
         COOKIE,
         token,
-        max_age=int(SESSION.total_seconds()),
+        max_age=int(ABSOLUTE.total_seconds()),
         path="/",
         httponly=True,
         samesite="strict",
@@ -55,12 +102,37 @@ async def login(door: Door, request: Request) -> Response:
     return secured(response)
 
 
-async def logout(services: Services, request: Request) -> Response:
-    """The caller has been identified by the cookie: its token is worth nothing from now on."""
-    token = request.cookies.get(COOKIE, "")
-    if token:
-        now = services.clock()
-        await services.write(lambda connection: use_token_once(connection, token, Scope.OWNER, now=now))
-    response = RedirectResponse("/login", status_code=303)
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
-    return response
+def _open(door: Door, path: str, answer: Answer, method: str) -> Route:
+    """For whoever comes; an error becomes a page."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return secured(await answer(request))
+        except D8Error as error:
+            return await door.show_error(request, error)
+
+    return Route(path, endpoint, methods=[method])
+
+
+async def _show_login(
+    door: Door, request: Request, *, name: str = "", error: str = "", wrong_code: bool = False
+) -> Response:
+    values = {
+        "first_run": not await door.services.read(has_owner),
+        "name": name[:63],
+        "error": error,
+        "wrong_code": wrong_code,
+    }
+    return door.render(request, "login.html", values, status=401 if error or wrong_code else 200)
+
+
+async def _show_welcome(
+    door: Door, request: Request, *, code: str = "", name: str = "", error: str = ""
+) -> Response:
+    values = {
+        "first_run": not await door.services.read(has_owner),
+        "code": code[:100],
+        "name": name[:63],
+        "error": error,
+    }
+    return door.render(request, "welcome.html", values, status=422 if error else 200)

@@ -43,6 +43,13 @@ def format_duration(seconds: float) -> str:
     return f"{whole} s"
 
 
+def format_roughly(seconds: float) -> str:
+    """An estimate is not told to the second: ``1 min``, ``25 min``, ``2 h 40 min``, ``3 d 4 h``."""
+    minutes = max(1, round(seconds / 60))
+    step = 1 if minutes < 20 else 5 if minutes < 240 else 30
+    return format_duration(60 * step * max(1, round(minutes / step)))
+
+
 def format_age(at: datetime, now: datetime) -> str:
     """The largest unit alone: ``8 s``, ``3 min``, ``2 h``, ``5 d``. A clock that is ahead gives ``0 s``."""
     elapsed_s = max(0, int((now - at).total_seconds()))

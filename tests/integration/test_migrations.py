@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from master.capabilities import load_capabilities
 from master.store import Database
+from master.store.metadata import metadata
 from master.store.migrate import migrate
-from master.store.tables import metadata
 from tasks.errors import Refused
 
 

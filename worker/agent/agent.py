@@ -13,7 +13,16 @@ from typing import Any
 from tasks.build import Build
 from tasks.errors import D8Error, NotFound, Refused, Unreachable
 from tasks.log import say
-from tasks.protocol import Hardware, Heartbeat, Join, Lost, ModelServerStats, Welcome
+from tasks.protocol import (
+    MOST_LOG,
+    Hardware,
+    Heartbeat,
+    Join,
+    Lost,
+    ModelServerStats,
+    Welcome,
+    WorkerLog,
+)
 from worker.agent.updater import Updater
 from worker.master_client import MasterClient
 from worker.runner import Identity
@@ -56,9 +65,10 @@ class Agent:
         updater: Updater,
         end_trial: Callable[[str], None],
         read_models: Callable[[], ModelServerStats | None],
+        read_log: Callable[[], str],
     ) -> None:
         """``end_trial`` is called with "" or the error when this build has proved itself, or not.
-        ``read_models`` is quick and never raises."""
+        ``read_models`` is quick and never raises. ``read_log`` gives the end of the log, without secrets."""
         self._identity = identity
         self._build = build
         self._circumstances = circumstances
@@ -68,6 +78,7 @@ class Agent:
         self._updater = updater
         self._end_trial = end_trial
         self._read_models = read_models
+        self._read_log = read_log
         self._update_error = circumstances.update_error
         self._losses: queue.SimpleQueue[Lost] = queue.SimpleQueue()
         self._wake = threading.Event()
@@ -150,6 +161,8 @@ class Agent:
                 self._losses.put(lost)
                 raise
         self._spool.deliver(self._client)
+        if welcome.log_wanted:
+            self._send_log()
         if self._circumstances.kept:
             self._updater.ask(welcome.update_to)
         return welcome.heartbeat_s
@@ -187,6 +200,16 @@ class Agent:
             note=self._updater.note,
             models=models,
         )
+
+    def _send_log(self) -> None:
+        """It is asked for again as long as it has not come: what goes wrong here stops nothing else."""
+        try:
+            text = self._read_log()[-MOST_LOG:]
+            self._client.send_log(
+                WorkerLog(worker=self._identity.name, session=self._identity.session, text=text)
+            )
+        except (D8Error, OSError) as error:
+            say(log, logging.WARNING, "log_not_sent", error=str(error))
 
     def _take_note(self, welcome: Welcome) -> None:
         before, self._welcome = self._welcome, welcome

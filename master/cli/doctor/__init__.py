@@ -31,8 +31,10 @@ def doctor(json_mode: Json = False) -> None:
 
 
 def _render(findings: list[Any]) -> Any:
+    from rich.text import Text
+
     made = table("", "check", "found", "remedy")
-    marks = {"ok": "[green]ok[/]", "warning": "[yellow]look[/]", "missing": "[red]missing[/]"}
+    marks = {"ok": ("ok", "green"), "warning": ("look", "yellow"), "missing": ("missing", "red")}
     for finding in findings:
-        made.add_row(marks[finding.level], finding.check, finding.found, finding.remedy)
+        made.add_row(Text(*marks[finding.level]), finding.check, finding.found, finding.remedy)
     return made

@@ -1,8 +1,9 @@
 """GEPA behind asks and tells. Pure.
 
 A round of its evaluations is cut into blocks and asked at once, and the rewriting of an instruction is a wish
-that a capable model grants. A candidate of which an example failed for good is not scored: to GEPA it is
-worse than everything, and so it is never accepted.
+that a capable model grants. With several proposals a round has as many wishes, so that a fleet has
+something to do while it waits for one of them. A candidate of which an example failed for good is not scored:
+to GEPA it is worse than everything, and so it is never accepted.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class Gepa(Population[Any]):
         self._rewrites: dict[str, str] = {}
         #: What the last playback wants and is not asked yet.
         self._trials: list[tuple[str, tuple[int, ...]]] = []
-        self._wish: tuple[int, str, str] | None = None
+        self._rewritings: list[tuple[str, tuple[str, ...]]] = []
+        #: Ask number -> text, and digest of text and mistakes.
+        self._wishes: dict[int, tuple[str, str]] = {}
         self._over = ""
 
     # What the library asks of us.
@@ -63,11 +66,14 @@ class Gepa(Population[Any]):
     def ask(self) -> Ask[Any] | None:
         if self.finished:
             return None
-        if not self._trials and not self._book.pending and self._wish is None:
-            return self._play()
+        wanted = self._trials or self._rewritings
+        if not wanted and not self._book.pending and not self._wishes:
+            self._play()
+        if self._rewritings:
+            return self._next_rewriting()
         return self._next_trial() if self._trials else None
 
-    def _play(self) -> Ask[Any] | None:
+    def _play(self) -> None:
         try:
             run(
                 self,
@@ -77,16 +83,17 @@ class Gepa(Population[Any]):
                 seed=self._rules.seed,
                 # It counts examples, and those that were known already, too: our own budget is to end it.
                 most_metric_calls=4 * self._rules.budget * self._block,
+                proposals=self._rules.proposals,
             )
         except Wanted as wanted:
-            if wanted.rewrite is not None:
-                return self._ask_rewrite(*wanted.rewrite)
+            # Two tasks of a round may be the same text and mistakes: that is one question.
+            known = dict.fromkeys((texts[COMPONENT], mistakes) for texts, mistakes in wanted.rewrites)
+            self._rewritings = list(known)
             for texts, examples in wanted.trials:
                 for at in range(0, len(examples), self._block):
                     self._trials.append((texts[COMPONENT], examples[at : at + self._block]))
-            return self._next_trial()
+            return
         self._over = _SPENT
-        return None
 
     def _first_genome(self) -> Any:
         if self._base is None:
@@ -105,10 +112,10 @@ class Gepa(Population[Any]):
                 self._first.append(number)
         return self._book.trial(number, self._numbers[text], examples)
 
-    def _ask_rewrite(self, texts: Texts, mistakes: tuple[str, ...]) -> Wish:
+    def _next_rewriting(self) -> Wish:
+        text, mistakes = self._rewritings.pop(0)
         number = self._book.number()
-        text = texts[COMPONENT]
-        self._wish = (number, text, _key(text, mistakes))
+        self._wishes[number] = (text, _key(text, mistakes))
         genome = self._first_genome().model_copy(update={COMPONENT: text})
         return Wish(
             number=number,
@@ -123,8 +130,8 @@ class Gepa(Population[Any]):
     # Being told.
 
     def tell(self, number: int, outcome: Outcome) -> None:
-        if self._wish is not None and number == self._wish[0]:
-            self._told_wish(outcome)
+        if number in self._wishes:
+            self._told_wish(*self._wishes.pop(number), outcome)
             return
         candidate, examples = self._book.told(number)
         text = next(text for text, at in self._numbers.items() if at == candidate)
@@ -146,10 +153,7 @@ class Gepa(Population[Any]):
                 self._over = f"the first prompt cannot be evaluated: {error}"
             answers.update(dict.fromkeys(examples, _FAILED))
 
-    def _told_wish(self, outcome: Outcome) -> None:
-        assert self._wish is not None
-        _, text, key = self._wish
-        self._wish = None
+    def _told_wish(self, text: str, key: str, outcome: Outcome) -> None:
         self._rewrites[key] = text
         if isinstance(outcome, Proposed):
             for data in outcome.genomes[:1]:
@@ -184,7 +188,8 @@ class Gepa(Population[Any]):
             },
             "rewrites": self._rewrites,
             "trials": [[text, list(examples)] for text, examples in self._trials],
-            "wish": list(self._wish) if self._wish else None,
+            "rewritings": [[text, list(mistakes)] for text, mistakes in self._rewritings],
+            "wishes": [[number, text, key] for number, (text, key) in self._wishes.items()],
             # An ask that came to nothing is not recorded, so what it found out is no part of the state.
             "over": "" if self._over == _SPENT else self._over,
         }
@@ -201,7 +206,8 @@ class Gepa(Population[Any]):
         }
         made._rewrites = dict(data["rewrites"])
         made._trials = [(text, tuple(examples)) for text, examples in data["trials"]]
-        made._wish = tuple(data["wish"]) if data["wish"] else None
+        made._rewritings = [(text, tuple(mistakes)) for text, mistakes in data["rewritings"]]
+        made._wishes = {number: (text, key) for number, text, key in data["wishes"]}
         made._over = data["over"]
         return made
 

@@ -22,13 +22,13 @@ class Wanted(BaseException):
     def __init__(
         self,
         trials: Sequence[tuple[Texts, tuple[int, ...]]] = (),
-        rewrite: tuple[Texts, tuple[str, ...]] | None = None,
+        rewrites: Sequence[tuple[Texts, tuple[str, ...]]] = (),
     ) -> None:
         super().__init__()
         #: Texts and the examples that they have not answered.
         self.trials = trials
-        #: Texts and the mistakes from which they are to be rewritten.
-        self.rewrite = rewrite
+        #: Texts and the mistakes from which each is to be rewritten.
+        self.rewrites = rewrites
 
 
 class Memory(Protocol):
@@ -48,6 +48,8 @@ class Adapter:
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
+        #: Those of this round that nobody has told.
+        self._unwritten: list[tuple[Texts, tuple[str, ...]]] = []
 
     def evaluate(self, batch: list[int], candidate: Texts, capture_traces: bool = False) -> Any:
         return self.batch_evaluate([(candidate, batch)])[0]
@@ -56,13 +58,11 @@ class Adapter:
         """All pairs of one round together, so that a whole fleet can work on them."""
         from gepa.core.adapter import EvaluationBatch
 
+        if self._unwritten:
+            raise Wanted(rewrites=self._unwritten)
         found = [[self._memory.answer(texts, example) for example in batch] for texts, batch in items]
-        missing = [
-            (texts, tuple(example for example, one in zip(batch, known, strict=True) if one is None))
-            for (texts, batch), known in zip(items, found, strict=True)
-        ]
-        if any(examples for _, examples in missing):
-            raise Wanted(trials=[one for one in missing if one[1]])
+        if missing := _missing(items, found):
+            raise Wanted(trials=missing)
         answers = [[one for one in known if one is not None] for known in found]
         return [
             EvaluationBatch(
@@ -88,8 +88,28 @@ class Adapter:
         mistakes = tuple(str(one["Feedback"]) for one in reflective_dataset[COMPONENT])
         text = self._memory.rewritten(candidate, mistakes)
         if text is None:
-            raise Wanted(rewrite=(candidate, mistakes))
+            # The library asks for one after the other, and evaluates them together: until then this stands for
+            # the text, so that all of a round are asked for at once.
+            self._unwritten.append((candidate, mistakes))
+            text = f"unwritten {len(self._unwritten)}"
         return {COMPONENT: text}
+
+
+def _missing(
+    items: Sequence[tuple[Texts, Sequence[int]]], found: Sequence[Sequence[tuple[float, str] | None]]
+) -> list[tuple[Texts, tuple[int, ...]]]:
+    """What was not told, each once: two children may be one text, and share examples."""
+    seen: set[tuple[str, int]] = set()
+    missing: list[tuple[Texts, tuple[int, ...]]] = []
+    for (texts, batch), known in zip(items, found, strict=True):
+        examples: list[int] = []
+        for example, one in zip(batch, known, strict=True):
+            if one is None and (texts[COMPONENT], example) not in seen:
+                seen.add((texts[COMPONENT], example))
+                examples.append(example)
+        if examples:
+            missing.append((texts, tuple(examples)))
+    return missing
 
 
 class Quiet:
@@ -107,9 +127,12 @@ def run(
     *,
     seed: int,
     most_metric_calls: int,
+    proposals: int = 1,
 ) -> Any:
-    """The library's result when it is done; until then it raises ``Wanted``."""
+    """The library's result when it is done; until then it raises ``Wanted``. ``proposals``: rewritings in a
+    round, each of a parent and with a minibatch of its own; 1 is GEPA as its paper has it."""
     from gepa.api import optimize
+    from gepa.strategies.proposal_sampling import IndependentSampling
 
     adapter: Any = Adapter(memory)
     return optimize(
@@ -123,4 +146,5 @@ def run(
         display_progress_bar=False,
         track_best_outputs=False,
         raise_on_exception=True,
+        sampling_strategy=IndependentSampling(proposals) if proposals > 1 else None,
     )

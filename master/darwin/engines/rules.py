@@ -24,6 +24,8 @@ class Rules:
     unborn_parents: float = 0.1
     #: Share of new genomes that a capable model is to write; 0: none.
     reflect: float = 0.0
+    #: GEPA: rewritings that it asks for at once.
+    proposals: int = 1
     #: See ``racing.Rules``.
     alpha: float = 0.2
 

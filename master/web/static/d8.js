@@ -22,6 +22,8 @@
   }
 
   function plan(delay_ms) {
+    // The answer to a form, such as a code that is shown once: its address does not give it again.
+    if ("still" in main().dataset) return;
     stale = true;
     if (planned || document.hidden) return;
     const wait_ms = Math.max(delay_ms, lookedAt + SHORTEST_MS - Date.now(), 0);

@@ -18,11 +18,17 @@ from tests.bench.evolving.bed import WORKERS, Bed, lognormal, say
 def bench_gepa(bed: Bed, seeds: int) -> dict[str, Any]:
     """GEPA in this process against GEPA through asks and tells, answered by 8 workers in an order of chance;
     and how much sooner 8 workers are done, on a simulated clock with log-normal times."""
-    same = [_gepa_candidates(seed) for seed in range(max(1, seeds // 3))]
-    ours_s = statistics.mean(ours for _, ours, _ in same)
-    theirs_s = statistics.mean(theirs for _, _, theirs in same)
-    say(f"gepa: {theirs_s:.0f} s of work done in {ours_s:.0f} s by {WORKERS} workers (simulated clock)")
-    return {"gepa_same_candidates": all(equal for equal, _, _ in same)}
+    all_same = True
+    for proposals, budget in ((1, 150), (WORKERS, 400)):
+        same = [_gepa_candidates(seed, proposals, budget) for seed in range(max(1, seeds // 3))]
+        all_same = all_same and all(equal for equal, _, _ in same)
+        ours_s = statistics.mean(ours for _, ours, _ in same)
+        theirs_s = statistics.mean(theirs for _, _, theirs in same)
+        say(
+            f"gepa: {proposals} proposals a round: {theirs_s:.0f} s of work done in {ours_s:.0f} s by {WORKERS} "
+            f"workers (simulated clock): {theirs_s / ours_s:.1f} times as fast"
+        )
+    return {"gepa_same_candidates": all_same}
 
 
 class _AtHand:
@@ -41,12 +47,14 @@ class _AtHand:
         return f"{texts['instruction']} Mind {len(mistakes)}." if mistakes else texts["instruction"]
 
 
-def _gepa_candidates(seed: int) -> tuple[bool, float, float]:
+def _gepa_candidates(seed: int, proposals: int, budget: int) -> tuple[bool, float, float]:
     """Whether both have the same candidates in the same order; seconds of the fleet, and of the work."""
     space = TextSpace(labels=("a", "b"), pool=tuple((at, "ab"[at % 2]) for at in range(8)))
     variation = TextVariation(space)
     blocks = tuple(tuple(range(at, at + 4)) for at in range(0, 32, 4))
-    engine = make_engine("gepa", variation, Rules(seed=seed, budget=150, blocks=blocks), None)
+    engine = make_engine(
+        "gepa", variation, Rules(seed=seed, budget=budget, blocks=blocks, proposals=proposals), None
+    )
     model, chance = _AtHand(), random.Random(seed)
     now, worked = 0.0, 0.0
     busy: list[tuple[float, int, Any]] = []
@@ -63,7 +71,9 @@ def _gepa_candidates(seed: int) -> tuple[bool, float, float]:
     theirs = _AtHand()
     first = {"instruction": variation.seeds(1, seed)[0].instruction}
     examples = [example for block in blocks for example in block]
-    gepa_replay.run(theirs, first, examples, examples, seed=seed, most_metric_calls=2000)
+    gepa_replay.run(
+        theirs, first, examples, examples, seed=seed, most_metric_calls=16 * budget, proposals=proposals
+    )
     ours = list(engine.snapshot()["numbers"])
     return len(ours) > 2 and ours == list(theirs.seen)[: len(ours)], now, worked
 

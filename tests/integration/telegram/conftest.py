@@ -9,7 +9,7 @@ import pytest
 
 from master.store import Database
 from master.store.artifacts import ArtifactFolder
-from master.store.tables import metadata
+from master.store.metadata import metadata
 from tests.integration.bot_api import BotApi
 from tests.integration.telegram.stage import TOKEN, Stage
 

@@ -9,7 +9,8 @@ import pytest
 from master.clients.brief import parse_brief
 from master.clients.tables import clients
 from master.store import Database
-from master.store.tables import metadata, runs
+from master.store.metadata import metadata
+from master.store.tables import runs
 from tasks.client_brief import Brief
 
 EXAMPLES = Path(__file__).parents[3] / "examples"

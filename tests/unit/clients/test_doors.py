@@ -18,7 +18,8 @@ from master.api.clients import build_router
 from master.cli.client import app as cli
 from master.clients.yaml_tree import MAX_BYTES
 from master.store import Database
-from master.store.tables import metadata, runs
+from master.store.metadata import metadata
+from master.store.tables import runs
 from tasks.errors import InvalidInput, NotFound
 from tests.unit.clients.conftest import EXAMPLES, NOW
 

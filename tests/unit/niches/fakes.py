@@ -14,7 +14,8 @@ from master.approvals.records import ApprovalState
 from master.flows import Decision, Question
 from master.niches.keywords import KeywordRow
 from master.settings import Settings
-from master.store.tables import metadata, runs
+from master.store.metadata import metadata
+from master.store.tables import runs
 from tasks import niche_analyse, niche_group, text_embed
 from tasks.niche_analyse import Growth, KeywordIntent, Seasons
 from tasks.record import Record
@@ -152,6 +153,12 @@ def row(text: str = "pan", low: int = 1000, high: int | None = None, **fields: A
     return KeywordRow(text=text, volume_low=low, volume_high=low if high is None else high, **given)
 
 
+def _unexpected(what: str) -> AssertionError:
+    return AssertionError(
+        f"a niche's handler asked for {what}: it works with scores and artifacts that are there"
+    )
+
+
 class FakeModels:
     """Thinks that everybody buys."""
 
@@ -170,13 +177,13 @@ class FakeModels:
         ]
 
     def generate(self, model: str, items: Sequence[GenerateItem]) -> list[Generated]:
-        raise NotImplementedError
+        raise _unexpected("a generated text")
 
     def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
-        raise NotImplementedError
+        raise _unexpected("an embedding")
 
     def chat_prompt(self, model: str, messages: Sequence[tuple[str, str]]) -> str:
-        raise NotImplementedError
+        raise _unexpected("a chat prompt")
 
     def describe(self, model: str) -> dict[str, str]:
         return {"model": model, "sha256": "f" * 64}
@@ -202,4 +209,4 @@ class FakeContext:
         return self.artifacts[digest]
 
     def write_artifact(self, name: str, data: bytes, media_type: str) -> str:
-        raise NotImplementedError
+        raise _unexpected("an artifact to be written")

@@ -70,12 +70,14 @@ def test_a_template_has_nothing_inline_and_loads_nothing_from_elsewhere(path: Pa
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|hx-on", text)
     for address in re.findall(r"<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=\"([^\"]*)\"", text):
-        assert address.startswith(("{{ asset[", "/")), address
+        # The one address that is computed is that of a client's site, of our own (master.web.clients.sites).
+        assert address.startswith(("{{ asset[", "/")) or address == "{{ frame }}", address
         assert not address.startswith("//"), address
     assert not re.search(r"<script(?![^>]*\bsrc=)", text)
 
 
 def test_our_own_sheets_and_scripts_load_nothing_from_elsewhere() -> None:
     for path in [*STATIC.glob("*.css"), *STATIC.glob("*.js"), *FOLDER.glob("*.css")]:
-        text = path.read_text(encoding="utf-8")
+        # The name of SVG's elements is no address that anybody asks.
+        text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?://|@import|\beval\(|new Function", text), path.name

@@ -86,6 +86,7 @@ def test_heartbeat_carries_the_numbers_and_an_old_master_ignores_them() -> None:
         cast(Any, SimpleNamespace(error="", note="")),
         lambda _: None,
         lambda: stats,
+        lambda: "",
     )
     agent._one_round()
     agent._one_round()

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from master.store.tables import Number
+from master.store.metadata import Number
 from master.store.types import UtcDateTime
 
 revision = "0005"

@@ -1,0 +1,1 @@
+"""The people who own the fleet: their accounts, their passwords, their sessions at the dashboard."""

@@ -1,0 +1,1 @@
+"""What the master starts by the clock: schedules, and each time that one was due."""

@@ -1,0 +1,1 @@
+"""Addresses of the owner's that are told what happened: subscriptions, deliveries, signatures."""
