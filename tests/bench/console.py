@@ -38,8 +38,11 @@ from tests.bench.history import Size, fill
 from tests.bench.listeners import Crowd
 from tests.support import ROOT, Process, free_port, wait_until
 
-#: Answered by the application, and no pages of the owner's.
-_NO_PAGES = re.compile(r"/(api|docs|worker|login|logout|events|livez|readyz|metrics|join|releases?)\b")
+#: Answered by the application, and no pages of the owner's; or a file of theirs.
+_NO_PAGES = re.compile(
+    r"/(api|docs|worker|login|logout|welcome|events|livez|readyz|metrics|join|invites|releases?|sites)\b"
+    r"|.*/artifacts/|.*\.zip$"
+)
 
 
 def main() -> None:
@@ -72,8 +75,8 @@ def main() -> None:
 
 
 def page_addresses(routes: list[BaseRoute], ids: dict[str, list[str]]) -> tuple[list[str], list[str]]:
-    """Every GET page that the application has, with a real id for each parameter; and those of whose
-    parameter nobody has said an id."""
+    """Every GET page that the application has, with a real id for each parameter (or the addresses that are said
+    for the route); and those of whose parameter nobody has said an id."""
     found, skipped = [], []
     for route in routes:
         if type(route) is not Route or "GET" not in (route.methods or ()) or _NO_PAGES.match(route.path):
@@ -81,7 +84,9 @@ def page_addresses(routes: list[BaseRoute], ids: dict[str, list[str]]) -> tuple[
         names = re.findall(r"{(\w+)", route.path)
         if not names:
             found.append(route.path)
-        elif len(names) == 1 and names[0] in ids:
+        elif ids.get(route.path):
+            found += ids[route.path]
+        elif route.path not in ids and len(names) == 1 and names[0] in ids:
             found += [re.sub(r"{[^}]*}", value, route.path) for value in ids[names[0]]]
         else:
             skipped.append(route.path)
