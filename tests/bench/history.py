@@ -94,7 +94,15 @@ def fill(database: Database, size: Size, *, until: datetime, seed: int = 7) -> d
         made = _put_work(connection, planned, size, until)
     shown = [planned[0].id, planned[1].id]
     shown += [next(run.id for run in planned if run.state == state) for state in ("running", "waiting")]
-    return {"run_id": shown, "approval_id": asked, "name": [_WORKERS[0]], "worker": [_WORKERS[0]], **made}
+    return {
+        "run_id": shown,
+        "approval_id": asked,
+        "worker": [_WORKERS[0]],
+        "/runs/{run_id}/step": [f"/runs/{shown[0]}/step?key=evaluate:{size.largest - 1}"],
+        # An evolution's page wants an evolution, with its artifacts: none is made up here.
+        "/darwin/{run_id}": [],
+        **made,
+    }
 
 
 def _plan(size: Size, until: datetime, chance: random.Random) -> Iterator[_Run]:
@@ -178,7 +186,7 @@ def _steps(planned: list[_Run], first: int, chance: random.Random) -> Iterator[d
         yield {
             "id": step_id,
             "run_id": run.id,
-            "key": f"evaluate-{number}",
+            "key": f"evaluate:{number}",
             "kind": "approval" if is_open and run.state == "waiting" else "task",
             "task": _TASK_OF[run.flow],
             # Nothing of it is claimed or published while somebody looks.
@@ -336,8 +344,9 @@ def _put_work(
     connection: Connection, planned: list[_Run], size: Size, until: datetime
 ) -> dict[str, list[str]]:
     """What the capabilities keep: clients, niches, artifacts."""
-    brief = parse_brief((ROOT / "examples" / "brief.yaml").read_bytes())
-    states = ("completed", "completed", "failed", "pending", "in_progress")
+    brief = parse_brief((ROOT / "examples" / "brief.yaml").read_bytes(), "examples/brief.yaml")
+    of_clients = [run.id for run in planned if run.flow == "client"]
+    states = ("completed", "completed", "failed", "completed", "in_progress")
     _put(
         connection,
         clients,
@@ -349,7 +358,7 @@ def _put_work(
                 "brief": brief.model_dump(mode="json"),
                 "brief_sha256": hashlib.sha256(str(number).encode()).hexdigest(),
                 "ordinal": 1,
-                "run_id": planned[number % len(planned)].id,
+                "run_id": of_clients[number % len(of_clients)],
                 "created_at": until - timedelta(hours=number),
             }
             for number in range(size.clients)
