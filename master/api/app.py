@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import anyio.to_thread
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
@@ -70,6 +71,10 @@ _HANDLERS: Mapping[Any, ExceptionHandler] = {
 }
 
 
+#: Threads that read for calls.
+_READERS = 8
+
+
 def _prepare_broker(services: Services) -> None:
     """Early, so that the queues are old enough when they are needed; a broker that is away now gets it
     from the duties within a minute."""
@@ -124,6 +129,8 @@ def create_api(settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # Each reads with a connection of its own: more would wait for a processor, and hold memory.
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _READERS
         yield
         conductor.close()
         writer.close()

@@ -104,16 +104,23 @@ async def run_backup(settings: Settings, file: Path, passphrase: str, *, with_se
     ]
     if not with_secrets:
         arguments.append("--without-secrets")
-    process = await asyncio.create_subprocess_exec(
-        *arguments,
-        cwd=ROOT,
-        env={**os.environ, "D8_HOME": str(settings.home), "NO_COLOR": "1", "COLUMNS": "500"},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    # A pipe of our own: the event loop's may be a socket, which cannot be opened by a name.
+    reads, writes = os.pipe()
     try:
-        _, said = await process.communicate(passphrase.encode() + b"\n")
+        os.write(writes, passphrase.encode() + b"\n")
+        os.close(writes)
+        process = await asyncio.create_subprocess_exec(
+            *arguments,
+            cwd=ROOT,
+            env={**os.environ, "D8_HOME": str(settings.home), "NO_COLOR": "1", "COLUMNS": "500"},
+            stdin=reads,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    finally:
+        os.close(reads)
+    try:
+        _, said = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
