@@ -115,7 +115,7 @@ async def post_start(services: Services, request: Request, caller: Principal) ->
             flow,
             params,
             now=now,
-            by=caller.name,
+            by=caller.identity,
             idempotency_key=once_of(form),
         )
     )

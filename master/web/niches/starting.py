@@ -135,7 +135,7 @@ async def post_start(services: Services, request: Request, caller: Principal) ->
     params, now = params_of(form), services.clock()
     run_id = await services.write(
         lambda connection: start_run(
-            connection, FLOW, params, now=now, by=caller.name, idempotency_key=once_of(form)
+            connection, FLOW, params, now=now, by=caller.identity, idempotency_key=once_of(form)
         )
     )
     return _to_study(run_id)
@@ -160,7 +160,7 @@ async def post_again(services: Services, request: Request, caller: Principal) ->
             connection,
             request.path_params["run_id"],
             domain_from=_from(form),
-            by=caller.name,
+            by=caller.identity,
             now=now,
             once=once_of(form),
         )
