@@ -186,6 +186,7 @@ class RunningStep(Answer):
     task: str
     progress: float
     note: str
+    claimed_at: datetime | None
 
 
 class Worker(Answer):

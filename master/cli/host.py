@@ -93,7 +93,7 @@ def _plain(found: dict[str, Any]) -> None:
 
 def invites(json_mode: Json = False) -> None:
     """List the invites that are good now."""
-    emit(connect().get("/api/invites"), json_mode, _render_invites)
+    emit(connect().items("/api/invites"), json_mode, _render_invites)
 
 
 def _render_invites(found: list[dict[str, Any]]) -> Any:

@@ -21,7 +21,7 @@ VARIABLE = "_D8_COMPLETE"
 
 #: Command groups, one module each, loaded when they are used: ``d8 --help`` stays quick.
 GROUPS: dict[str, str] = {
-    "admin": "Owners of the fleet: code, list; and reset when one is locked out.",
+    "admin": "Owners, and a way in for one who is locked out: code, owners, reset.",
     "approval": "Questions that wait for you: list, show, approve, reject, done, abandon, rehearse, policy.",
     "client": "Client projects: from a brief to a delivered website.",
     "darwin": "Evolve agents against labelled examples.",
@@ -31,7 +31,7 @@ GROUPS: dict[str, str] = {
     "schedule": "What is started by the clock: add, list, show, on, off, run, executions, cancel, remove.",
     "token": "Tokens for programs, such as Prometheus: create, list, revoke.",
     "webhook": "Addresses that are told what happens: add, list, test, on, off, deliveries, redeliver, remove.",
-    "worker": "Workers: list, invite, join, start, drain, resume, update, remove.",
+    "worker": "Workers: list, show, logs, invite, invites, revoke, join, start, drain, resume, update, remove.",
 }
 #: Single commands and the module that holds each.
 COMMANDS: dict[str, tuple[str, str]] = {

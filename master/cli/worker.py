@@ -15,7 +15,7 @@ from tasks.errors import UsageError
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Workers: list, show, logs, invite, join, start, drain, resume, update, remove.",
+    help="Workers: list, show, logs, invite, invites, revoke, join, start, drain, resume, update, remove.",
 )
 
 _REMOVED = Annotated[bool, typer.Option("--removed", help="Also those that were taken out.")]

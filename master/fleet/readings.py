@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -103,6 +104,51 @@ def unpack(text: str) -> Reading:
             GpuReading.model_construct(memory_used_mib=used, use_pct=use, temperature_c=heat)
             for used, use, heat in (packed[2] if len(packed) > 2 else ())
         ),
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class GpuSeries:
+    """Of one GPU, a number for each time; None where it was not there or does not tell."""
+
+    memory_used_mib: list[float | None]
+    use_pct: list[float | None]
+    temperature_c: list[float | None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Series:
+    """One machine's numbers over time, by what they are of: a chart has thousands, and no use for a record
+    of each."""
+
+    #: Seconds since the epoch, in their order.
+    at_s: list[float]
+    cpu_pct: list[float | None]
+    memory_used_mib: list[float | None]
+    gpus: list[GpuSeries]
+
+
+def unpack_series(rows: Sequence[tuple[float, str]]) -> Series:
+    """Packed readings with their times, all read at once."""
+    packed: list[list[Any]] = json.loads(f"[{','.join(text for _, text in rows)}]")
+    gpus = [reading[2] if len(reading) > 2 else () for reading in packed]
+    count = max((len(each) for each in gpus), default=0)
+
+    def column(number: int, place: int) -> list[float | None]:
+        return [each[number][place] if number < len(each) else None for each in gpus]
+
+    return Series(
+        at_s=[at_s for at_s, _ in rows],
+        cpu_pct=[reading[0] for reading in packed],
+        memory_used_mib=[reading[1] for reading in packed],
+        gpus=[
+            GpuSeries(
+                memory_used_mib=column(number, 0),
+                use_pct=column(number, 1),
+                temperature_c=column(number, 2),
+            )
+            for number in range(count)
+        ],
     )
 
 

@@ -8,14 +8,25 @@ away what is too old: twenty workers have about ninety thousand rows, ten megaby
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Float, Row, delete, select, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 
 from master.dispatch.publish import fleet_value, set_fleet_value
-from master.fleet.readings import Gathered, Reading, combine, gather, pack, read_hardware, unpack
+from master.fleet.readings import (
+    Gathered,
+    Reading,
+    Series,
+    combine,
+    gather,
+    pack,
+    read_hardware,
+    unpack,
+    unpack_series,
+)
 from master.fleet.tables import host_samples
 from master.store.tables import workers
 from tasks.protocol import Hardware
@@ -66,6 +77,22 @@ def read_samples(connection: Connection, worker: str, span_s: int, *, since: dat
     return [
         Sample.model_construct(at=row.at, reading=unpack(row.reading)) for row in connection.execute(query)
     ]
+
+
+def read_series(
+    connection: Connection, names: Sequence[str], span_s: int, *, since: datetime
+) -> dict[str, Series]:
+    """The numbers of these workers, each in the order of time; of those that have any."""
+    table = host_samples
+    query = (
+        select(table.c.worker, type_coerce(table.c.at, Float).label("at_s"), table.c.reading)
+        .where(table.c.worker.in_(names), table.c.span_s == span_s, table.c.at >= since)
+        .order_by(table.c.worker, table.c.at)
+    )
+    rows: dict[str, list[tuple[float, str]]] = {}
+    for worker, at_s, reading in connection.execute(query):
+        rows.setdefault(worker, []).append((at_s, reading))
+    return {worker: unpack_series(own) for worker, own in rows.items()}
 
 
 def forget_samples(connection: Connection, worker: str) -> None:

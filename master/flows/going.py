@@ -1,4 +1,4 @@
-"""What is recorded of runs that go on, for telling how long they will still take."""
+"""What is recorded of runs that go on, for telling how long they will still take; and which ended lately."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from master.flows.left import Going, OpenSteps
-from master.store.tables import outcomes, steps
+from master.store.tables import outcomes, runs, steps
 
 #: The latest ends that are looked at.
 _ENDS = 40
 _IN_FLIGHT = ("ready", "queued", "running")
 
 
-def read_going(connection: Connection, runs: Sequence[Mapping[str, Any]]) -> dict[str, Going]:
+def read_going(connection: Connection, open_runs: Sequence[Mapping[str, Any]]) -> dict[str, Going]:
     """By run id, for runs as ``list_runs`` describes them. Two bounded reads of each."""
-    open_steps = _open_steps(connection, [run["id"] for run in runs])
+    open_steps = _open_steps(connection, [run["id"] for run in open_runs])
     return {
         run["id"]: Going(
             progress=run["progress"],
@@ -25,8 +25,29 @@ def read_going(connection: Connection, runs: Sequence[Mapping[str, Any]]) -> dic
             ends=tuple(_ends(connection, run["id"])),
             open=tuple(open_steps.get(run["id"], ())),
         )
-        for run in runs
+        for run in open_runs
     }
+
+
+def list_ended(connection: Connection, *, limit: int, but_flows: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Of the latest runs those that have ended, the last one first. Their steps are not counted: a page
+    that only names them does not need to."""
+    latest = (
+        select(
+            runs.c.id,
+            runs.c.flow,
+            runs.c.state,
+            runs.c.note,
+            runs.c.error,
+            runs.c.created_at,
+            runs.c.finished_at,
+        )
+        .where(runs.c.finished_at.is_not(None), runs.c.flow.not_in(but_flows))
+        .order_by(runs.c.created_at.desc())
+        .limit(4 * limit)
+    )
+    found = [row._asdict() for row in connection.execute(latest)]
+    return sorted(found, key=lambda run: (run["finished_at"], run["id"]), reverse=True)[:limit]
 
 
 def _ends(connection: Connection, run_id: str) -> list[Any]:

@@ -24,8 +24,8 @@ class MonthLine(Record):
 
 
 def month_at_a_glance(connection: Connection, budgets: Sequence[BudgetLine], month: str) -> list[MonthLine]:
-    """The owner's limits with what is spent and reserved of each; what was spent in a currency without any
-    limit, as it is."""
+    """The owner's limits with what is spent and reserved of each; of a currency without a limit on everything
+    together, what that is."""
     lines = [
         MonthLine(
             category=use.category,
@@ -36,7 +36,7 @@ def month_at_a_glance(connection: Connection, budgets: Sequence[BudgetLine], mon
         )
         for use in budget_uses(connection, budgets, check_month(month))
     ]
-    limited = {line.currency for line in lines}
+    limited = {line.currency for line in lines if not line.category}
     everything = select(ledger_budget_use).where(
         ledger_budget_use.c.month == month, ledger_budget_use.c.category == ""
     )

@@ -14,7 +14,7 @@ from master.events import newest_events
 from master.fleet.history import task_paces
 from master.fleet.notices import list_notices
 from master.fleet.roster import list_workers
-from master.flows.going import read_going
+from master.flows.going import list_ended, read_going
 from master.flows.left import Left, estimate_left
 from master.flows.runs import list_runs
 from master.ledger.glance import MonthLine, month_at_a_glance
@@ -48,7 +48,7 @@ def routes(door: Door) -> list[BaseRoute]:
 def read_home(reading: Reading) -> dict[str, Any]:
     """Everything of the first page, what needs the owner first."""
     connection = reading.connection
-    ended = _last_ended(connection)
+    ended = list_ended(connection, limit=_RESULTS, but_flows=_OWN_FLOWS)
     running = list_runs(connection, state=RunState.RUNNING, limit=_OPEN)
     workers = list_workers(connection)
     return {
@@ -117,16 +117,6 @@ def parts_of(line: MonthLine) -> dict[str, Any]:
     spent = 1000 * max(0, line.spent_minor) // whole
     held = min(1000 * max(0, line.held_minor) // whole, 1000 - spent)
     return {"spent": spent, "held": held, "over": max(0, used - limit)}
-
-
-def _last_ended(connection: Connection) -> list[dict[str, Any]]:
-    ended = [
-        run
-        for state in (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
-        for run in list_runs(connection, state=state, limit=2 * _RESULTS)
-        if run["flow"] not in _OWN_FLOWS
-    ]
-    return sorted(ended, key=lambda run: str(run["finished_at"]), reverse=True)[:_RESULTS]
 
 
 def _pictures(connection: Connection, run_ids: list[str]) -> dict[str, dict[str, Any]]:

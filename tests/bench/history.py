@@ -34,6 +34,14 @@ _TASK_OF = {
     "client": "client.copy",
     "fleet.canary": "fleet.canary",
 }
+_PARAMS_OF: dict[str, dict[str, Any]] = {
+    "niche": {
+        "exports": [{"name": "keywords.csv", "market": "", "digest": "a" * 64}],
+        "markets": ["spain"],
+        "domain_from_score": 70.0,
+        "max_keywords": 1500,
+    },
+}
 _WORKERS = tuple(f"host-{number:02}" for number in range(20))
 _AT_ONCE = 20_000
 
@@ -137,11 +145,7 @@ def _put_runs(connection: Connection, planned: list[_Run]) -> None:
             {
                 "id": run.id,
                 "flow": run.flow,
-                "params": {
-                    "examples": "a" * 64,
-                    "exports": [{"digest": "a" * 64, "name": "keywords.csv", "market": "spain"}],
-                    "markets": ["spain"],
-                },
+                "params": _PARAMS_OF.get(run.flow, {}),
                 "state": run.state,
                 # Far from due: no conductor takes it up while somebody looks.
                 "wake": 0,
@@ -246,8 +250,8 @@ def _events(planned: list[_Run], first: int, most: int) -> Iterator[dict[str, An
 
 
 def _put_workers(connection: Connection, until: datetime) -> None:
-    gpu = Gpu(name="NVIDIA GeForce RTX 3090", memory_mib=24_576)
-    hardware = Hardware(machine="x86_64", cpus=16, memory_mib=65_536, disk_free_mib=200_000, gpus=(gpu,))
+    gpu = Gpu(name="NVIDIA GeForce RTX 3090", memory_mib=24_576, memory_used_mib=9_000, temperature_c=61)
+    hardware = Hardware(machine="x86_64", cpus=16, memory_mib=65_536, disk_free_mib=400_000, gpus=(gpu,))
     rows = [
         {
             "name": name,
@@ -395,4 +399,10 @@ def _put_work(
             for run in planned
         ],
     )
-    return {"client_id": ["client-0000"], "/niches/{run_id}": [f"/niches/{studies[-1]}"]}
+    digest = hashlib.sha256(planned[0].id.encode()).hexdigest()
+    return {
+        "client_id": ["client-0000"],
+        "/niches/{run_id}": studies[-1:],
+        "run_id,digest": [f"{planned[0].id},{digest}"],
+        "/runs/{run_id}/step": [f"{planned[0].id}?key=evaluate-0"],
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from master.settings import load_settings
 from master.store import Database
 from master.store.migrate import migrate
 from tests.bench.console import page_addresses
+from tests.bench.evolving.bed import put_evolution
 from tests.bench.history import Size, fill
 
 _TICK = 50
@@ -60,7 +62,7 @@ def instructions(home: Path, size: Size) -> tuple[int, dict[str, int]]:
     load_capabilities()
     database = Database(settings.sqlalchemy_url)
     migrate(database)
-    ids = fill(database, size, until=datetime.now(UTC))
+    ids = put_evolution(database, settings, evals=60) | fill(database, size, until=datetime.now(UTC))
     database.close()
     costs = {}
     with metered() as meter, TestClient(api := create_api(settings)) as browser:
@@ -76,7 +78,8 @@ def instructions(home: Path, size: Size) -> tuple[int, dict[str, int]]:
             assert browser.get(address).status_code == 200, address
             meter.ticks = 0
             browser.get(address)
-            costs[address] = meter.ticks * _TICK
+            # Each evolution has a name of its own.
+            costs[re.sub("^/darwin/darwin.*", "/darwin/RUN", address)] = meter.ticks * _TICK
     return runs, costs
 
 

@@ -89,3 +89,6 @@ class TailHandler(logging.Handler):
 def keep_tail(tail: LogTail) -> None:
     """From now on this process's log is kept there, beside where it goes."""
     logging.getLogger().addHandler(TailHandler(tail))
+    # Celery sets the root's level to the one of its own lines, which are many and say little: how this
+    # worker stands would be silent with them.
+    logging.getLogger("d8").setLevel(logging.INFO)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -16,10 +16,10 @@ from master.fleet.history import (
 from master.fleet.invites import list_invites
 from master.fleet.logs import find_log
 from master.fleet.roster import list_workers, show_worker
-from master.fleet.samples import MINUTE_S, read_samples
+from master.fleet.samples import MINUTE_S, read_series
 from master.fleet.strikes import STRIKES
 from master.web.door import Reading
-from master.web.fleet.charts import Chart, charts_of
+from master.web.fleet.charts import Chart, Window, charts_of, sparks_of
 from master.web.fleet.shapes import (
     OUTCOME_NAMES,
     RANGES,
@@ -50,7 +50,7 @@ def read_fleet(reading: Reading) -> dict[str, Any]:
     everyone = list_workers(connection, removed=True)
     workers = [worker for worker in everyone if worker["state"] != "removed"]
     return {
-        "workers": [_describe(reading, worker) for worker in in_order(workers)],
+        "workers": _describe(reading, in_order(workers)),
         "removed": [worker["name"] for worker in everyone if worker["state"] == "removed"],
         "sums": add_up(workers, build),
         "invites": list_invites(connection, now=reading.now),
@@ -68,7 +68,7 @@ def read_worker(reading: Reading) -> dict[str, Any]:
     log = find_log(connection, name)
     lines, more = log_lines(log.text, _LINES)
     return {
-        "w": _describe(reading, worker),
+        "w": _describe(reading, [worker])[0],
         "told": _told(reading, [worker]),
         "charts": _draw(reading, worker, chosen),
         "range": chosen,
@@ -91,35 +91,40 @@ def _names() -> dict[str, Any]:
     return {"state_names": STATE_NAMES, "outcome_names": OUTCOME_NAMES}
 
 
-def _describe(reading: Reading, worker: Mapping[str, Any]) -> dict[str, Any]:
-    hardware = Hardware.model_validate(worker["hardware"])
-    sparks = _lately(reading, worker["name"], hardware)
-    return {
-        **worker,
-        "gpus_now": gpus_now(hardware),
-        "host_now": host_now(hardware),
-        "server": describe_server(worker),
-        "acts": acts_for(worker, reading.services.build),
-        "sparks": {(chart.kind, chart.gpu): chart for chart in sparks},
-        "here": is_here(worker),
-    }
-
-
-def _lately(reading: Reading, name: str, hardware: Hardware) -> list[Chart]:
-    start = reading.now - _LATELY
-    samples = read_samples(reading.connection, name, MINUTE_S, since=start)
-    return charts_of(hardware, samples, start=start, end=reading.now, span_s=MINUTE_S)
+def _describe(reading: Reading, workers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each with its numbers as they are and were in the last hour."""
+    window = Window(start=reading.now - _LATELY, end=reading.now, span_s=MINUTE_S)
+    names = [worker["name"] for worker in workers]
+    series = read_series(reading.connection, names, MINUTE_S, since=window.start)
+    found = []
+    for worker in workers:
+        hardware, here = Hardware.model_validate(worker["hardware"]), is_here(worker)
+        own = series.get(worker["name"]) if here else None
+        found.append(
+            {
+                **worker,
+                "gpus_now": gpus_now(hardware),
+                "host_now": host_now(hardware),
+                "server": describe_server(worker),
+                "acts": acts_for(worker, reading.services.build),
+                "sparks": {(each.kind, each.gpu): each for each in sparks_of(hardware, own, window)}
+                if own
+                else {},
+                "here": here,
+            }
+        )
+    return found
 
 
 def _draw(reading: Reading, worker: dict[str, Any], chosen: str) -> dict[int | None, list[Chart]]:
     """By GPU; None for the machine itself."""
     _, length, span_s = RANGES[chosen]
-    start = reading.now - length
-    samples = read_samples(reading.connection, worker["name"], span_s, since=start)
-    hardware = Hardware.model_validate(worker["hardware"])
+    window = Window(start=reading.now - length, end=reading.now, span_s=span_s)
+    series = read_series(reading.connection, [worker["name"]], span_s, since=window.start).get(worker["name"])
     found: dict[int | None, list[Chart]] = {}
-    for chart in charts_of(hardware, samples, start=start, end=reading.now, span_s=span_s):
-        found.setdefault(chart.gpu, []).append(chart)
+    if series is not None:
+        for chart in charts_of(Hardware.model_validate(worker["hardware"]), series, window):
+            found.setdefault(chart.gpu, []).append(chart)
     return found
 
 

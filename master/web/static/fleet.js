@@ -2,8 +2,6 @@
 "use strict";
 
 (() => {
-  const SVG = "http://www.w3.org/2000/svg";
-
   function nearest(points, x) {
     return points.reduce((best, point) => (Math.abs(point[0] - x) < Math.abs(best[0] - x) ? point : best));
   }
@@ -26,9 +24,9 @@
     const points = JSON.parse(figure.dataset.points);
     if (!points.length) return;
     const box = svg.getBoundingClientRect();
-    const [x, , seconds, text] = nearest(points, ((event.clientX - box.left) / box.width) * 600);
+    const [x, seconds, text] = nearest(points, ((event.clientX - box.left) / box.width) * 600);
     clear(figure);
-    const mark = document.createElementNS(SVG, "path");
+    const mark = svg.querySelector(".grid").cloneNode(false);
     mark.setAttribute("class", "at");
     mark.setAttribute("d", `M${x} 0V100`);
     svg.append(mark);

@@ -20,7 +20,7 @@ from master.fleet.history import (
 from master.fleet.invites import create_invite, list_invites, redeem_invite, revoke_invite
 from master.fleet.logs import ask_log, find_log, take_log
 from master.fleet.roster import remove_worker, show_worker
-from master.fleet.samples import MINUTE_S, QUARTER_S, read_samples, tend_samples
+from master.fleet.samples import MINUTE_S, QUARTER_S, read_samples, read_series, tend_samples
 from master.fleet.tables import host_samples
 from master.fleet.workers import hear_worker
 from master.store.tables import paces, steps
@@ -62,6 +62,22 @@ def test_minute_of_heartbeats_is_one_row(bench: Bench) -> None:
     assert sample.at == datetime(2026, 11, 21, tzinfo=UTC)
     assert sample.reading.cpu_pct == pytest.approx(30.0)
     assert (sample.reading.gpus[0].use_pct, sample.reading.gpus[0].memory_used_mib) == (30.0, 6_000)
+
+
+def test_numbers_are_read_by_the_column_of_several_workers_at_once(bench: Bench) -> None:
+    bench.join("two", session="session-1")
+    for minute in range(3):
+        beat(bench, cpu_pct=10.0 * minute, use_pct=minute)
+        beat(bench, name="two", cpu_pct=1.0)
+        bench.pass_by(60)
+    names = ["one", "two", "nobody"]
+    found = bench.read(lambda c: read_series(c, names, MINUTE_S, since=LONG_AGO))
+    assert sorted(found) == ["one", "two"]
+    assert found["one"].cpu_pct == [0.0, 10.0]
+    assert found["one"].gpus[0].memory_used_mib == [0, 100]
+    assert found["one"].at_s == [sample.at.timestamp() for sample in samples(bench, MINUTE_S)]
+    assert found["two"].cpu_pct == [1.0, 1.0]
+    assert bench.read(lambda c: read_series(c, names, MINUTE_S, since=bench.now)) == {}
 
 
 def test_clock_set_back_writes_no_minute_twice(bench: Bench) -> None:

@@ -89,7 +89,7 @@ def test_numbers_over_time_are_drawn_without_a_script(stage: Stage) -> None:
     for expected in ("GPU use: now 80 %, at most 80 %", "GPU memory: now 6.0 GiB", "GPU temperature: now 61 °C",
                      "24.0 GiB", "processors: now 30 %"):  # fmt: skip
         assert expected in page, expected
-    assert len(re.findall(r'<path class="line" d="M[\d. L]+"/>', page)) == 5
+    assert len(re.findall(r'<path class="line" d="M[\d. Lh]+"/>', page)) == 5
     assert "80 %" in stage.browser.get("/fleet").text
     month = stage.browser.get("/fleet/garage", params={"range": "30d"}).text
     assert "No numbers of this time" in month
@@ -299,7 +299,7 @@ def test_owners_door_to_one_machine(stage: Stage) -> None:
     assert stage.browser.post("/api/workers/garage/log", headers=headers).status_code == 202
     assert stage.browser.get("/api/workers/garage/log", headers=headers).json()["asked_at"]
     stage.browser.post("/api/workers/invites", json={"worker": "attic"}, headers=headers)
-    (invite,) = stage.browser.get("/api/invites", headers=headers).json()
+    (invite,) = stage.browser.get("/api/invites", headers=headers).json()["items"]
     assert invite["worker"] == "attic"
     assert stage.browser.delete(f"/api/invites/{invite['id']}", headers=headers).status_code == 204
-    assert stage.browser.get("/api/invites", headers=headers).json() == []
+    assert stage.browser.get("/api/invites", headers=headers).json()["items"] == []

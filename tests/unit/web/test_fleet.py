@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from master.fleet.readings import GpuReading, Reading
-from master.fleet.samples import Sample
+from master.fleet.readings import GpuReading, Reading, Series, pack, unpack_series
 from master.web.fleet.acts import check_invite
-from master.web.fleet.charts import HEIGHT, MOST_POINTS, WIDTH, Scale, charts_of, draw, mean, say_percent
+from master.web.fleet.charts import (
+    HEIGHT,
+    MOST_POINTS,
+    WIDTH,
+    Chart,
+    Scale,
+    Window,
+    charts_of,
+    draw,
+    mean,
+    say_percent,
+    sparks_of,
+)
 from master.web.fleet.shapes import acts_for, add_up, gpus_now, in_order, log_lines
 from tasks.errors import InvalidInput
 from tasks.protocol import Gpu, Hardware
@@ -30,21 +42,28 @@ HARDWARE = Hardware(
 )
 
 
-def minutes(*values: tuple[int, float]) -> list[tuple[datetime, float]]:
-    return [(START + timedelta(minutes=minute), value) for minute, value in values]
+HOUR = Window(start=START, end=END, span_s=60)
 
 
-def drawn(*values: tuple[int, float]) -> Any:
-    chart = draw(USE, minutes(*values), START, END, 60)
+def chart_of(
+    *values: tuple[int, float], scale: Scale = USE, unit_s: int = 60, span_s: int = 60
+) -> Chart | None:
+    """Of numbers at so many minutes after the start."""
+    at_s = [START.timestamp() + unit_s * place for place, _ in values]
+    window = dataclasses.replace(HOUR, span_s=span_s)
+    return draw(scale, at_s, [value for _, value in values], window)
+
+
+def drawn(*values: tuple[int, float]) -> Chart:
+    chart = chart_of(*values)
     assert chart is not None
     return chart
 
 
 def test_line_runs_from_left_to_right_and_from_the_floor_to_the_ceiling() -> None:
-    chart = draw(USE, [(START, 0.0), (START + timedelta(minutes=1), 100.0)], START, END, 60)
-    assert chart is not None
-    assert chart.line == f"M0.0 {HEIGHT:.1f} L{WIDTH / 60:.1f} 0.0"
-    assert chart.area.endswith(f"L0.0 {HEIGHT} Z")
+    chart = drawn((0, 0.0), (1, 100.0))
+    assert chart.line == f"M0.0 {HEIGHT:.1f}L{WIDTH / 60:.1f} 0.0"
+    assert chart.area == f"{chart.line} V{HEIGHT} H0.0 Z"
     assert (chart.top, chart.middle, chart.bottom, chart.newest) == ("100 %", "50 %", "0 %", "100 %")
 
 
@@ -60,32 +79,51 @@ def test_number_above_the_ceiling_stays_in_the_picture_and_is_told() -> None:
 
 
 def test_long_time_is_thinned_and_keeps_its_highest_memory() -> None:
-    many = [(START + timedelta(seconds=second), 99.0 if second == 1801 else 1.0) for second in range(3600)]
-    peaks = draw(USE.model_copy(update={"choose": max}), many, START, END, 1)
+    many = [(second, 99.0 if second == 1801 else 1.0) for second in range(3600)]
+    peaks = chart_of(*many, scale=dataclasses.replace(USE, choose=max), unit_s=1, span_s=1)
     assert peaks is not None
     assert len(peaks.points) == MOST_POINTS
-    assert max(100 - y for _, y, _, _ in peaks.points) == pytest.approx(99)
+    assert [text for _, _, text in peaks.points].count("99 %") == 1
+    means = chart_of(*many, unit_s=1, span_s=1)
+    assert means is not None
+    assert "99 %" not in [text for _, _, text in means.points]
 
 
 def test_nothing_in_this_time_is_no_chart_and_one_point_is_a_stroke() -> None:
-    assert draw(USE, [(START - timedelta(minutes=1), 1.0)], START, END, 60) is None
-    assert "L" in drawn((5, 7)).line
+    assert chart_of((-1, 1.0)) is None
+    assert drawn((5, 7)).line.endswith("h1")
+
+
+def series(*readings: Reading) -> Series:
+    return unpack_series(
+        [(START.timestamp() + 60 * place, pack(each)) for place, each in enumerate(readings)]
+    )
 
 
 def test_gpu_that_does_not_tell_its_temperature_has_no_chart_of_it() -> None:
     told = GpuReading(memory_used_mib=1, use_pct=5.0)
-    samples = [Sample(at=START, reading=Reading(cpu_pct=1, memory_used_mib=1, gpus=(told,)))]
-    found = charts_of(HARDWARE, samples, start=START, end=END, span_s=60)
+    own = series(Reading(cpu_pct=1, memory_used_mib=1, gpus=(told,)))
+    found = charts_of(HARDWARE, own, HOUR)
     assert [(chart.kind, chart.gpu) for chart in found] == [
         ("gpu_use", 0), ("gpu_memory", 0), ("cpu", None), ("memory", None),
     ]  # fmt: skip
     # A card that was put in later was not there then.
-    assert (
-        charts_of(
-            HARDWARE.model_copy(update={"gpus": (CARD, CARD)}), samples, start=START, end=END, span_s=60
-        )
-        == found
-    )
+    assert charts_of(HARDWARE.model_copy(update={"gpus": (CARD, CARD)}), own, HOUR) == found
+
+
+def test_gpu_that_came_later_has_a_line_from_then_on() -> None:
+    bare, told = Reading(cpu_pct=1, memory_used_mib=1), GpuReading(memory_used_mib=1, use_pct=5.0)
+    own = series(bare, bare, bare.model_copy(update={"gpus": (told,)}))
+    assert own.gpus[0].use_pct == [None, None, 5.0]
+    assert [len(chart.points) for chart in charts_of(HARDWARE, own, HOUR)] == [1, 1, 3, 3]
+
+
+def test_list_shows_a_machine_without_gpus_by_its_processors() -> None:
+    own = series(Reading(cpu_pct=1, memory_used_mib=1, gpus=(GpuReading(memory_used_mib=1, use_pct=5.0),)))
+    assert [each.kind for each in sparks_of(HARDWARE, own, HOUR)] == ["gpu_use", "gpu_memory"]
+    bare = HARDWARE.model_copy(update={"gpus": ()})
+    assert [each.kind for each in sparks_of(bare, own, HOUR)] == ["cpu", "memory"]
+    assert unpack_series([]) == Series(at_s=[], cpu_pct=[], memory_used_mib=[], gpus=[])
 
 
 def worker(name: str, state: str, **more: Any) -> dict[str, Any]:

@@ -84,10 +84,14 @@ def test_tail_is_for_its_owner_and_holds_no_secret(tmp_path: Path) -> None:
 def test_what_is_logged_from_now_on_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", list(root.handlers))
+    monkeypatch.setattr(root, "level", logging.WARNING)
+    monkeypatch.setattr(logging.getLogger("d8"), "level", logging.NOTSET)
     tail = LogTail(tmp_path / "log.tail")
     keep_tail(tail)
-    logging.getLogger("d8.anything").warning("said")
-    assert "said" in tail.read()
+    logging.getLogger("celery.worker").info("much that says little")
+    logging.getLogger("d8.anything").info("how it stands")
+    assert "how it stands" in tail.read()
+    assert "much" not in tail.read()
     assert SIZE == 64 * 1024
 
 
