@@ -7,6 +7,7 @@ is safe to repeat and to miss.
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 
 from celery.signals import worker_shutting_down
@@ -22,9 +23,11 @@ from master.rabbitmq import find_rabbitmq
 from master.settings import load_settings
 from master.store import Database
 from tasks.app import make_app
+from tasks.errors import D8Error
 from tasks.lanes import MASTER_QUEUE
-from tasks.log import configure_logging
+from tasks.log import configure_logging, say
 from tasks.queues import is_rabbitmq, queue_named
+from tasks.tracing import Tracer, make_tracer
 from tasks.workings import leave_out_delayed_delivery
 
 leave_out_delayed_delivery()
@@ -47,11 +50,15 @@ app.conf.beat_schedule = {
         "schedule": load_settings().watch_clients_s,
     },
 }
+if load_settings().otel_endpoint:
+    app.conf.beat_schedule["tell-traces"] = {"task": "master.tell_traces", "schedule": 5.0}
 # Passes are short and repeated anyway: early acknowledgement spares the broker work.
 app.conf.task_acks_late = False
 
 
 app.steps["worker"].add(BeatThread)
+
+log = logging.getLogger("d8.duties")
 
 _lock = threading.Lock()
 
@@ -66,7 +73,17 @@ def _make_duties() -> Duties:
     conductor = Conductor(database, write_directly(database), bell, settings, utc_now)
     worker_shutting_down.connect(lambda **_: conductor.close(), weak=False)
     engine = Engine(database, settings, utc_now)
-    return Duties(database, engine, conductor, bell, settings, utc_now, find_rabbitmq(settings))
+    tracer = _make_tracer(settings.otel_endpoint)
+    return Duties(database, engine, conductor, bell, settings, utc_now, find_rabbitmq(settings), tracer)
+
+
+def _make_tracer(endpoint: str) -> Tracer | None:
+    """None where tracing is off, or cannot be: 'd8 up' has said why, and the duties matter more."""
+    try:
+        return make_tracer(endpoint, "d8-master") if endpoint else None
+    except D8Error as error:
+        say(log, logging.ERROR, "tracing_off", why=error)
+        return None
 
 
 def duties() -> Duties:
@@ -109,6 +126,12 @@ def tend_samples() -> None:
 def tend_broker() -> None:
     """Keep RabbitMQ as it should be, and see who listens."""
     duties().tend_broker()
+
+
+@app.task(name="master.tell_traces")
+def tell_traces() -> None:
+    """Send the traces of steps that have ended."""
+    duties().tell_traces()
 
 
 @app.task(name="master.tick")

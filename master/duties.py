@@ -29,6 +29,7 @@ from master.rabbitmq import Management, clear_old_queues, install_topology, sile
 from master.schedules.tick import do_duties, tick
 from master.settings import Settings
 from master.store import Database
+from master.traces import tell_traces
 from master.trials import close_canaries, start_canaries
 from master.webhooks.deliver import deliver_due
 from master.webhooks.fan_out import fan_out
@@ -36,6 +37,7 @@ from master.webhooks.signing import SEALED_UNDER, Sealer
 from master.webhooks.store import forget_deliveries
 from tasks.errors import InvalidInput
 from tasks.log import say
+from tasks.tracing import Tracer
 
 log = logging.getLogger("d8.duties")
 
@@ -50,7 +52,9 @@ class Duties:
         settings: Settings,
         clock: Clock,
         rabbitmq: Management | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
+        self._tracer = tracer
         self._policy = PolicyFile(settings.policy_path)
         self._rabbitmq = rabbitmq
         self._database = database
@@ -132,6 +136,11 @@ class Duties:
             if costed == 0:
                 return
             say(log, logging.INFO, "costs_posted", runs=costed)
+
+    def tell_traces(self) -> None:
+        """Steps that have ended are told to the owner's collector, where there is one."""
+        while self._tracer is not None and tell_traces(self._database, self._tracer):
+            pass
 
     def tick(self) -> None:
         """What is due by its schedule is started."""

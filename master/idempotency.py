@@ -59,6 +59,12 @@ class Call(Record):
     #: Method, address and body, as they came.
     asked: bytes
 
+    @property
+    def name(self) -> str:
+        """What this call is known by, for good where something is kept for good; "" without a key. Nobody else's
+        key gives the same."""
+        return _digest(self, b"name", self.key.encode()) if self.key else ""
+
 
 def do_once(
     connection: Connection, call: Call, function: Callable[[Connection], Any], *, now: datetime
@@ -70,7 +76,7 @@ def do_once(
     """
     if not call.key:
         return to_jsonable_python(function(connection)), False
-    name, asked = _digest(call, b"name", call.key.encode()), _digest(call, b"asked", call.asked)
+    name, asked = call.name, _digest(call, b"asked", call.asked)
     mine = idempotency.c.digest == name
     connection.execute(delete(idempotency).where(mine, idempotency.c.at < now - KEPT))
     values = {"digest": name, "asked": asked, "answer": "", "at": now}

@@ -30,6 +30,8 @@ _SETTLED_S = 20.0
 _STOP_S = 20.0
 _READY_S = 60.0
 _PR_SET_PDEATHSIG = 1
+#: A heap for each thread, as the C library would have it, is most of what a process with threads holds.
+_THRIFTY = {"MALLOC_ARENA_MAX": "2"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,6 +118,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
+                env=_THRIFTY | os.environ,
                 # Ctrl-C in the terminal is for the supervisor, which stops its parts in order.
                 start_new_session=True,
                 # The supervisor has no threads of its own yet when it forks.

@@ -15,6 +15,7 @@ from master.store.artifacts import write_whole
 from master.supervise import MasterPlan
 from master.supervisor import Part, only_one, python
 from tasks.files import ROOT, read_text_or_empty
+from tasks.tracing import check_tracing
 
 
 def master_parts(settings: Settings, *, workers: list[str], flower: bool) -> list[Part]:
@@ -58,6 +59,7 @@ def master_parts(settings: Settings, *, workers: list[str], flower: bool) -> lis
 
 def become_master(settings: Settings, *, workers: list[str], flower: bool, announce: list[str]) -> NoReturn:
     """Plan the parts, and become the small process that keeps them running (``master.supervise``)."""
+    check_tracing(settings.otel_endpoint)
     make_home(settings)
     path = settings.run_folder / "up.json"
     # A master that runs here must not find its broker's address changed.

@@ -30,6 +30,8 @@ class FleetSettings(BaseSettings):
     master_timeout_s: float = Field(default=30.0, gt=0, le=600)
     #: How logs are written: lines for people, or one JSON object a line.
     log_format: Literal["text", "json"] = "text"
+    #: A collector that takes traces by OTLP over HTTP ("http://collector:4318"). Empty: none are kept.
+    otel_endpoint: str = ""
 
     @property
     def run_folder(self) -> Path:

@@ -31,6 +31,7 @@ from tasks.metrics import render_model_metrics
 from tasks.protocol import Failure, Hardware, Lost, ModelServerStats, Ticket
 from tasks.queues import is_rabbitmq, queue_named
 from tasks.spec import TaskSpec
+from tasks.tracing import Tracer, check_tracing, make_tracer
 from tasks.workings import leave_out_delayed_delivery
 from worker.agent import http
 from worker.agent.agent import Agent, Circumstances
@@ -73,6 +74,8 @@ class Process:
         self.tail = LogTail(self.folder / "log.tail")
         # Before the fork: all processes of the worker share it.
         self.answered = Answered()
+        # Said at the start, and not by the first child that has a step.
+        check_tracing(self.settings.otel_endpoint)
         self.agent: Agent | None = None
         self.models: ModelServerSupervisor | None = None
 
@@ -105,7 +108,13 @@ class Process:
             MasterClient(self.settings, self.answered),
             self.spool,
             lambda: ModelClient(self.settings.socket_path()),
+            self.make_tracer(),
         )
+
+    def make_tracer(self) -> Tracer | None:
+        """In each process its own: its thread does not survive a fork."""
+        endpoint = self.settings.otel_endpoint
+        return make_tracer(endpoint, "d8-worker", **{"d8.worker": self.identity.name}) if endpoint else None
 
 
 process: Process | None = None

@@ -18,6 +18,7 @@ from tasks.errors import Cancelled, D8Error, PermanentFailure, TransientFailure
 from tasks.log import about, say
 from tasks.protocol import ClaimRequest, Failure, Grant, Refusal, Report, Ticket
 from tasks.spec import TaskSpec
+from tasks.tracing import Tracer, traced, traced_attempt
 from worker.attempt import TRIES, Attempt, LeaseKeeper
 from worker.courier import Courier
 from worker.master_client import MasterClient, patiently
@@ -46,7 +47,9 @@ class Runner:
         client: MasterClient,
         spool: Spool,
         make_models: Callable[[], RecordedModels],
+        tracer: Tracer | None = None,
     ) -> None:
+        self._tracer = tracer
         self._identity = identity
         self._client = client
         self._make_models = make_models
@@ -61,8 +64,14 @@ class Runner:
         attempt = Attempt(grant, self._client, self._make_models(), self._identity.name)
         self._keeper.hold(attempt)
         started = time.monotonic()
-        with about(run=grant.run, step=grant.step, attempt=grant.attempt, worker=self._identity.name):
+        with (
+            about(run=grant.run, step=grant.step, attempt=grant.attempt, worker=self._identity.name),
+            traced_attempt(self._tracer, grant.run, grant.step, grant.attempt),
+            traced("handle", task=task.name, worker=self._identity.name, attempt=grant.attempt) as span,
+        ):
             report = _run_handler(task, attempt, self._identity.name)
+            if report.failure is not None:
+                span["error"] = str(report.failure)
         say(
             log,
             logging.INFO if report.failure is None else logging.WARNING,
@@ -81,6 +90,8 @@ class Runner:
     def close(self) -> None:
         """Until every report is delivered or on disk."""
         self._courier.wait()
+        if self._tracer is not None:
+            self._tracer.close()
 
     def _claim(self, task: TaskSpec[Any, Any], ticket: Ticket) -> Grant | None:
         request = ClaimRequest(

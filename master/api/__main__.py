@@ -14,6 +14,7 @@ from master.start import make_home
 from master.store.artifacts import write_whole
 from tasks.errors import D8Error, Unhealthy
 from tasks.log import configure_logging
+from tasks.tracing import check_tracing
 
 
 def main() -> int:
@@ -25,6 +26,7 @@ def main() -> int:
                 f"port {settings.port} on {settings.host} is in use by another program: stop it, or choose "
                 f"another with D8_PORT"
             )
+        check_tracing(settings.otel_endpoint)
         make_home(settings)
         raise_open_files_limit()
         api = create_api(settings)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import anyio.to_thread
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ from master.api.account_routes import account_router
 from master.api.approval_routes import approval_router
 from master.api.artifact_routes import artifact_router
 from master.api.auth import Gatekeeper
+from master.api.care_routes import care_router
 from master.api.clients import build_router as client_router
 from master.api.darwin_routes import darwin_router
 from master.api.errors import show_error, show_invalid, show_refused, show_unexpected
@@ -67,6 +69,10 @@ _HANDLERS: Mapping[Any, ExceptionHandler] = {
     HTTPException: show_refused,
     Exception: show_unexpected,
 }
+
+
+#: Threads that read for calls.
+_READERS = 8
 
 
 def _prepare_broker(services: Services) -> None:
@@ -123,6 +129,8 @@ def create_api(settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # Each reads with a connection of its own: more would wait for a processor, and hold memory.
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _READERS
         yield
         conductor.close()
         writer.close()
@@ -133,7 +141,7 @@ def create_api(settings: Settings) -> FastAPI:
         version=build.id,
         lifespan=lifespan,
         docs_url=None,
-        openapi_url="/api/openapi.json",
+        openapi_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
@@ -160,8 +168,9 @@ def create_api(settings: Settings) -> FastAPI:
     api.include_router(client_router(services.read, gatekeeper.require(Scope.OWNER), once_of(services)))
     api.include_router(schedule_router(services, gatekeeper))
     api.include_router(webhook_router(services, gatekeeper))
+    api.include_router(care_router(services, gatekeeper))
     api.include_router(event_router(services, gatekeeper))
-    api.router.routes.extend(reader_routes())
+    api.router.routes.extend(reader_routes(api))
     api.router.routes.extend(webhook_routes(settings, services.write, services.clock))
     api.router.routes.extend(web_routes(services, gatekeeper))
     for kind, handler in _HANDLERS.items():

@@ -41,14 +41,17 @@ class Gatekeeper:
     async def identify(self, request: Request, *, sent: str = "") -> Principal:
         """Who calls; ``Unauthenticated`` when nobody knows. ``sent``: the token that a form carried."""
         header = request.headers.get("authorization", "")
-        token = header[7:] if header.startswith("Bearer ") else ""
-        look_up = self._holder
-        if not token and (token := request.cookies.get(COOKIE, "")):
-            check_origin(request)
-            _check_form_token(request, token, sent)
-            look_up = self._visitor
+        if token := header[7:] if header.startswith("Bearer ") else "":
+            return await self._remember(self._holder, token)
+        token = request.cookies.get(COOKIE, "")
         if not token:
             raise Unauthenticated("this call needs a token: 'Authorization: Bearer ...'")
+        visitor = await self._remember(self._visitor, token)
+        check_origin(request)
+        _check_form_token(request, token, sent)
+        return visitor
+
+    async def _remember(self, look_up: Callable[[str], Awaitable[Principal]], token: str) -> Principal:
         key = f"{look_up.__name__}:{digest_token(token)}"
         remembered = self._known.get(key)
         if remembered is not None and remembered[0] > time.monotonic():

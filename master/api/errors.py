@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -77,14 +78,16 @@ async def show_invalid(_request: Request, error: Exception) -> Response:
 async def show_refused(request: Request, error: Exception) -> Response:
     """For what no route was there to answer: an unknown path, a wrong method, a body that is no JSON."""
     assert isinstance(error, HTTPException)
-    kind = _KINDS.get(error.status_code, "Refused" if error.status_code < 500 else "Unhealthy")
+    # A body that cannot be read is input like any other.
+    status = 422 if error.status_code == 400 else error.status_code
+    kind = _KINDS.get(status, "Refused" if status < 500 else "Unhealthy")
     detail, headers = error.detail, dict(error.headers or {})
-    if error.status_code == 404:
+    if status == 404:
         detail = f"there is nothing at {request.url.path[:200]!r}: /api/docs lists what there is"
-    elif error.status_code == 405:
-        headers["Allow"] = _allowed(request)
+    elif status == 405:
+        headers["Allow"] = await run_in_threadpool(_allowed, request)
         detail = f"{request.url.path[:200]!r} takes {headers['Allow']}, not {request.method[:20]}"
-    return problem(error.status_code, kind, detail, headers)
+    return problem(status, kind, detail, headers)
 
 
 async def show_unexpected(_request: Request, _error: Exception) -> Response:
@@ -99,6 +102,9 @@ async def show_unexpected(_request: Request, _error: Exception) -> Response:
 
 def _allowed(request: Request) -> str:
     """All methods of this path; a single route knows only its own."""
+    described = request.app.openapi()["paths"].get(request.url.path)
+    if described is not None:
+        return ", ".join(sorted(method.upper() for method in described))
     asked = {"type": "http", "path": request.url.path, "root_path": "", "headers": []}
     allowed = [
         method

@@ -52,7 +52,7 @@ def event_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
         _: Owner,
         run: _Run = "",
         name: Annotated[list[str], Query(max_length=50, description="names or patterns such as run_*")] = [],  # noqa: B006
-        after: Annotated[int | None, Query(ge=0, le=2**63 - 1, description="number of the last seen")] = None,
+        after: Annotated[int | None, Query(ge=0, le=2**53, description="number of the last seen")] = None,
         last_event_id: Annotated[str, Header(max_length=100)] = "",
     ) -> StreamingResponse:
         seq = start_after(last_event_id, "" if after is None else str(after))

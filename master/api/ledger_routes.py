@@ -13,6 +13,7 @@ from master.api.auth import Gatekeeper
 from master.api.once import Once, once_of
 from master.api.paging import Page, Paging
 from master.api.services import Services
+from master.api.values import Whole
 from master.ledger.export import MEDIA_TYPES, SUFFIXES, JournalWriter, report_csv
 from master.ledger.money import parse_money
 from master.ledger.movements import record_movement, reverse
@@ -56,7 +57,7 @@ class Movement(Record):
 
 
 class Reversal(Record):
-    seq: int = Field(ge=1, le=2**63 - 1, strict=True)
+    seq: Whole = Field(ge=1, le=2**53)
     reason: str = Field(min_length=1, max_length=2000)
 
 
@@ -76,7 +77,7 @@ def ledger_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
                 amount=amount,
                 by=caller.name,
                 now=services.clock(),
-                idempotency_key=once.call.key,
+                idempotency_key=once.call.name,
                 **fields,
             )
         )
@@ -91,7 +92,7 @@ def ledger_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
                 reason=body.reason,
                 by=caller.name,
                 now=services.clock(),
-                idempotency_key=once.call.key,
+                idempotency_key=once.call.name,
             )
         )
         return Entry(seq=seq)

@@ -56,6 +56,7 @@ def _describe(api: FastAPI) -> dict[str, Any]:
     )
     parts = document.setdefault("components", {})
     schemas = parts.setdefault("schemas", {})
+    _say_local_times(schemas)
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     schemas["Problem"] = Problem.model_json_schema()
@@ -70,3 +71,15 @@ def _describe(api: FastAPI) -> dict[str, Any]:
             for status, why in _WHY.items():
                 operation["responses"][status] = {"description": why, "content": content}
     return document
+
+
+def _say_local_times(part: Any) -> None:
+    """JSON Schema's "time" has a zone. A time of the owner's day has none, and is said as text."""
+    if isinstance(part, dict):
+        if part.get("format") == "time":
+            del part["format"]
+        for each in part.values():
+            _say_local_times(each)
+    elif isinstance(part, list):
+        for each in part:
+            _say_local_times(each)

@@ -24,6 +24,7 @@ from master.api.once import Once, once_of
 from master.api.paging import Page, Paging
 from master.api.services import Services
 from master.api.status import show_status
+from master.api.values import Whole
 from master.dispatch.pause import pause_dispatch
 from master.flows.again import retry_from_step
 from master.flows.registry import list_flows
@@ -35,7 +36,7 @@ from tasks.record import Record
 class StartRun(Record):
     flow: str = Field(max_length=100)
     params: dict[str, Any] = Field(default_factory=dict)
-    priority: int = Field(default=0, ge=-100, le=100, strict=True)
+    priority: Whole = Field(default=0, ge=-100, le=100)
 
 
 #: The key of a step: it and all that may have come of it are done anew.
@@ -64,8 +65,7 @@ def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
                 body.params,
                 now=clock(),
                 priority=body.priority,
-                idempotency_key=once.call.key,
-                by=f"token:{caller.name}",
+                by=caller.identity,
             )
             return {"id": run_id}
 

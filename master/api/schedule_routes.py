@@ -41,7 +41,7 @@ def schedule_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
         zone = body.zone or services.policy().time_zone
 
         def add(connection: Connection) -> Schedule:
-            by = f"token:{caller.name}"
+            by = caller.identity
             return store.add_schedule(connection, body, zone=zone, by=by, now=clock())
 
         return Schedule.model_validate(await once(add))
@@ -53,20 +53,18 @@ def schedule_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
     @router.patch("/schedules/{name}", summary="Change a schedule")
     async def patch_schedule(caller: Owner, name: _Name, body: Change) -> Schedule:
         return await services.write(
-            lambda c: store.change_schedule(c, name, body, by=f"token:{caller.name}", now=clock())
+            lambda c: store.change_schedule(c, name, body, by=caller.identity, now=clock())
         )
 
     @router.put("/schedules/{name}/enabled", summary="Switch a schedule on or off")
     async def put_enabled(caller: Owner, name: _Name, body: OnOff) -> Schedule:
         return await services.write(
-            lambda c: store.enable_schedule(
-                c, name, enabled=body.enabled, by=f"token:{caller.name}", now=clock()
-            )
+            lambda c: store.enable_schedule(c, name, enabled=body.enabled, by=caller.identity, now=clock())
         )
 
     @router.delete("/schedules/{name}", status_code=204, summary="Take a schedule away")
     async def delete_schedule(caller: Owner, name: _Name) -> None:
-        await services.write(lambda c: store.remove_schedule(c, name, by=f"token:{caller.name}", now=clock()))
+        await services.write(lambda c: store.remove_schedule(c, name, by=caller.identity, now=clock()))
 
     _add_executions(router, services, Owner, OneWrite)
     return router
@@ -78,7 +76,7 @@ def _add_executions(router: APIRouter, services: Services, owner: Any, one_write
     @router.post("/schedules/{name}/executions", status_code=201, summary="Start a schedule's work now")
     async def post_execution_now(caller: owner, name: _Name, once: one_write) -> Execution:
         def start(connection: Connection) -> Execution:
-            return store.start_now(connection, name, by=f"token:{caller.name}", now=clock())
+            return store.start_now(connection, name, by=caller.identity, now=clock())
 
         return Execution.model_validate(await once(start))
 

@@ -38,7 +38,7 @@ def webhook_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
         secret = new_secret()
 
         def add(connection: Connection) -> CreatedWebhook:
-            by = f"token:{caller.name}"
+            by = caller.identity
             made = store.add_webhook(connection, body, sealed=sealer.seal(secret), by=by, now=clock())
             return CreatedWebhook(**made.model_dump(), secret=secret)
 
@@ -50,19 +50,19 @@ def webhook_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
 
     @router.put("/webhooks/{name}/enabled", summary="Switch a webhook on or off")
     async def put_webhook_enabled(caller: Owner, name: _Name, body: OnOff) -> Webhook:
-        by = f"token:{caller.name}"
+        by = caller.identity
         return await services.write(
             lambda c: store.enable_webhook(c, name, enabled=body.enabled, by=by, now=clock())
         )
 
     @router.delete("/webhooks/{name}", status_code=204, summary="Take a webhook away, with its deliveries")
     async def delete_webhook(caller: Owner, name: _Name) -> None:
-        by = f"token:{caller.name}"
+        by = caller.identity
         await services.write(lambda c: store.remove_webhook(c, name, by=by, now=clock()))
 
     @router.post("/webhooks/{name}/test", status_code=201, summary="Send a delivery that says nothing else")
     async def post_webhook_test(caller: Owner, name: _Name, once: OneWrite) -> Delivery:
-        by = f"token:{caller.name}"
+        by = caller.identity
         return Delivery.model_validate(await once(lambda c: store.ping_webhook(c, name, by=by, now=clock())))
 
     _add_deliveries(router, services, Owner, OneWrite)

@@ -11,13 +11,13 @@ from master.cli.base import Api, connect, emit, messages, table
 from master.cli.look import Json
 
 app = typer.Typer(
-    no_args_is_help=True, help="Owners of the fleet: code, list; and reset when one is locked out."
+    no_args_is_help=True, help="Owners, and a way in for one who is locked out: code, owners, reset."
 )
 
 
 @app.callback()
 def _group() -> None:
-    """Owners of the fleet: code, list; and reset when one is locked out."""
+    """Owners, and a way in for one who is locked out: code, owners, reset."""
 
 
 @app.command()

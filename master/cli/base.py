@@ -22,6 +22,22 @@ ENDED = ("done", "failed", "cancelled")
 _PAGE = 500
 
 
+class OtherMaster(Unreachable):
+    """The master's answer lacks what this command shows."""
+
+
+class Answer(dict[str, Any]):
+    """An object of the master's. A field that is not there is said to the person, since it is theirs to bring both
+    to the same release: it is no mistake of this program."""
+
+    def __missing__(self, name: str) -> Any:
+        raise OtherMaster(
+            f"the master's answer has no {name!r}: it is of another release than this command. Bring both to the "
+            f"same one ('git pull' and a restart of 'd8 up' there, or the master's release here); "
+            f"'d8 status --json' shows the build of the master that answers"
+        )
+
+
 class Api:
     """The master's JSON API with the owner's token."""
 
@@ -42,6 +58,9 @@ class Api:
         while most is None or len(found) < most:
             limit = _PAGE if most is None else min(_PAGE, most - len(found))
             page = self.get(path, cursor=cursor, limit=limit, **query)
+            if isinstance(page, list):
+                # As masters answered before lists had pages.
+                return page[:most]
             found += page["items"]
             cursor = page["next"]
             if cursor is None:
@@ -78,7 +97,15 @@ class Api:
         headers: dict[str, str] | None = None,
     ) -> Any:  # fmt: skip
         data = self._request(method, path, body, query or {}, headers or {})
-        return json.loads(data) if data else None
+        if not data:
+            return None
+        try:
+            return json.loads(data, object_hook=Answer)
+        except ValueError:
+            raise OtherMaster(
+                f"what answers at {self.url} is no D8 master, or one of another release: it answered {method} {path} "
+                f"with something that is not JSON. Correct D8_MASTER_URL, or bring both to the same release"
+            ) from None
 
     def _request(
         self, method: str, path: str, body: bytes | None, query: dict[str, Any], headers: dict[str, str]

@@ -21,7 +21,7 @@ VARIABLE = "_D8_COMPLETE"
 
 #: Command groups, one module each, loaded when they are used: ``d8 --help`` stays quick.
 GROUPS: dict[str, str] = {
-    "admin": "Owners of the fleet: code, list; and reset when one is locked out.",
+    "admin": "Owners, and a way in for one who is locked out: code, owners, reset.",
     "approval": "Questions that wait for you: list, show, approve, reject, done, abandon, rehearse, policy.",
     "client": "Client projects: from a brief to a delivered website.",
     "darwin": "Evolve agents against labelled examples.",

@@ -20,7 +20,7 @@ from master.cli.base import (
 from master.cli.look import Json
 from tasks.errors import InvalidInput
 
-app = typer.Typer(no_args_is_help=True, help="Runs: list, show, cancel, retry.")
+app = typer.Typer(no_args_is_help=True, help="Runs: list, show, start, cancel, retry.")
 
 
 @app.command("list")

@@ -1,7 +1,6 @@
 """Evolution as pictures that are read without scripts, in light and dark: SVG, made here. Pure.
 
-Colors are told apart by people who do not see red and green alike; the page's style sheet may give others
-by class (``evo-best`` and the like).
+Colors are told apart by people who do not see red and green alike.
 """
 
 from __future__ import annotations
@@ -22,9 +21,8 @@ _STYLE = (
 _DOTS = 800
 
 
-def fitness_chart(title: str, points: Sequence[Point], *, alone: bool = True) -> str:
-    """Score of every trial, and of the best, over evaluations. ``alone``: a file of its own, with its
-    style in it; else a part of a page."""
+def fitness_chart(title: str, points: Sequence[Point]) -> str:
+    """Score of every trial, and of the best, over evaluations: a file of its own, with its style in it."""
     scored = [one for one in points if one.score is not None]
     values = [one.score for one in scored if one.score is not None]
     values += [one.best for one in points if one.best is not None]
@@ -35,7 +33,7 @@ def fitness_chart(title: str, points: Sequence[Point], *, alone: bool = True) ->
         if points and points[-1].best is not None
         else "Nothing was evaluated yet."
     )
-    parts = [*_frame(title, summary, alone), *_grid(low, high, last)]
+    parts = [*_frame(title, summary), *_grid(low, high, last)]
     step = max(1, -(-len(scored) // _DOTS))
     for one in scored[::step]:
         x, y = _x(one.told, last), _y(one.score or 0.0, low, high)
@@ -43,23 +41,6 @@ def fitness_chart(title: str, points: Sequence[Point], *, alone: bool = True) ->
     line = _steps(points, low, high, last)
     if line:
         parts.append(f'<path class="evo-best" d="{line}" fill="none" stroke="{_BEST}" stroke-width="2.5"/>')
-    parts.append("</svg>")
-    return "\n".join(parts) + "\n"
-
-
-def front_chart(rows: Sequence[tuple[str, float, float]], labels: tuple[str, str]) -> str:
-    """Candidates (name, first, second score, both the more the better) with their front, for a page."""
-    firsts, seconds = [one for _, one, _ in rows], [one for _, _, one in rows]
-    low_x, high_x = _bounds(firsts)
-    low_y, high_y = _bounds(seconds)
-    parts = _frame("Pareto front", f"{len(rows)} candidates that none beats in everything.", False)
-    for name, first, second in sorted(rows, key=lambda row: row[1]):
-        x = round(_LEFT + (first - low_x) / (high_x - low_x) * (_RIGHT - _LEFT), 1)
-        y = _y(second, low_y, high_y)
-        parts.append(f'<circle class="evo-best" cx="{x}" cy="{y}" r="5" fill="{_BEST}"/>')
-        parts.append(_text(x + 8, y + 4, name, anchor="start"))
-    parts.append(_text((_LEFT + _RIGHT) / 2, _BOTTOM + 36, labels[0]))
-    parts.append(_text(_LEFT, _TOP - 10, labels[1], anchor="start"))
     parts.append("</svg>")
     return "\n".join(parts) + "\n"
 
@@ -99,18 +80,17 @@ def _text(x: float, y: float, text: str, *, anchor: str = "middle", size: int = 
     return f'<text class="evo-ink" x="{x}" y="{y}" text-anchor="{anchor}" font-size="{size}">{escape(text)}</text>'
 
 
-def _frame(title: str, summary: str, alone: bool) -> list[str]:
+def _frame(title: str, summary: str) -> list[str]:
     shown = "".join(character for character in title if character.isprintable())[:60]
-    parts = [
+    return [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="evo" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         'font-family="system-ui, sans-serif" role="img">',
         f"<title>{escape(shown)}</title>",
         f"<desc>{escape(summary)}</desc>",
+        _STYLE,
+        f'<rect class="evo-paper" width="{_WIDTH}" height="{_HEIGHT}"/>',
+        _text(_LEFT, 24, shown, anchor="start", size=16),
     ]
-    if alone:
-        parts += [_STYLE, f'<rect class="evo-paper" width="{_WIDTH}" height="{_HEIGHT}"/>']
-        parts.append(_text(_LEFT, 24, shown, anchor="start", size=16))
-    return parts
 
 
 def _grid(low: float, high: float, last: int) -> list[str]:

@@ -71,7 +71,7 @@ def _result(connection: Connection, *, run_id: str) -> dict[str, Any]:
     """The evolution's result. ``Refused`` unless it has an agent to use."""
     run = get_run(connection, run_id)
     result: dict[str, Any] = run.result or {}
-    if run.state != RunState.DONE or "agent.json" not in result.get("artifacts", {}):
+    if run.state != RunState.DONE or "held_out" not in result:
         raise Refused(
             f"run {run_id} is {run.state} and has no agent to use: an evolution on examples has one when it is done"
         )

@@ -13,14 +13,16 @@ import os
 import tarfile
 import threading
 from pathlib import Path
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from typing import TYPE_CHECKING
 
 from master.store.artifacts import write_whole
 from tasks.build import build_id, code_files
 from tasks.errors import Unhealthy
 from tasks.files import read_text_or_empty
 from tasks.protocol import Release
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 #: What installs the code, beside the code itself.
 _INSTALLERS = (
@@ -73,18 +75,29 @@ class Releases:
             return self._packed
 
     def _key(self) -> Ed25519PrivateKey:
-        return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(read_text_or_empty(self._key_file)))
+        return _read_key(self._key_file)
 
 
 def make_release_key(key_file: Path) -> None:
     """The key that signs releases, and beside it (``.pub``) the one that checks them; made once."""
-    if not read_text_or_empty(key_file):
+    public_file = key_file.with_suffix(".pub")
+    made = key_file.stat().st_mtime_ns if read_text_or_empty(key_file) else 0
+    if made and read_text_or_empty(public_file) and public_file.stat().st_mtime_ns >= made:
+        # Cryptography is six MiB: a master that hands out no release does without.
+        return
+    if not made:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
         key = Ed25519PrivateKey.generate()
         write_whole(key_file, key.private_bytes_raw().hex().encode() + b"\n", mode=0o600)
-    public = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(read_text_or_empty(key_file))).public_key()
-    text = public.public_bytes_raw().hex()
-    if read_text_or_empty(key_file.with_suffix(".pub")) != text:
-        write_whole(key_file.with_suffix(".pub"), text.encode() + b"\n", mode=0o600)
+    public = _read_key(key_file).public_key().public_bytes_raw().hex()
+    write_whole(public_file, public.encode() + b"\n", mode=0o600)
+
+
+def _read_key(key_file: Path) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(read_text_or_empty(key_file)))
 
 
 def pack(root: Path) -> bytes:

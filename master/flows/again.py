@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, cast, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Text, cast, exists, func, select, update
 
 from master.approvals.expire import withdraw_questions
 from master.approvals.records import ApprovalState
@@ -16,7 +16,8 @@ from master.dispatch.finish import record_outcome
 from master.dispatch.states import OPEN_RUNS, OPEN_STEPS, RunState, StepKind, StepState, check_run_move
 from master.dispatch.wake import wake_run
 from master.events import record_event
-from master.flows.runs import get_run, try_failed_again
+from master.flows.failed import try_failed_again
+from master.flows.runs import get_run
 from master.flows.succession import ASIDE, StepTimes, came_of, is_aside
 from master.ledger.money import format_money
 from master.store import news_of
@@ -102,19 +103,22 @@ def _take(connection: Connection, run: Row[Any]) -> None:
 
 def _find_aside(connection: Connection, run_id: str, key: str) -> list[StepTimes]:
     """The step of this key and all that may have come of it."""
-    found = [step for step in read_times(connection, run_id) if not is_aside(step.key)]
-    first = next((step for step in found if step.key == key), None)
-    if first is None:
+    found = None if is_aside(key) else _read_times(connection, run_id, steps.c.key == key)
+    if not found:
         raise NotFound(
             f"run {run_id} has no step {key[:80]!r} that counts: 'd8 run show {run_id}' lists its steps"
         )
-    return came_of(_as_first_known(connection, run_id, first), found)
+    first = _as_first_known(connection, run_id, found[0])
+    if first.ended_at is None:
+        return [first]
+    later = (steps.c.id > first.id) & (steps.c.created_at >= first.ended_at)
+    candidates = _read_times(connection, run_id, later)
+    return came_of(first, [first, *(step for step in candidates if not is_aside(step.key))])
 
 
-def read_times(connection: Connection, run_id: str) -> list[StepTimes]:
-    """When each step of the run was asked for and ended, in the order in which they were asked for."""
+def _read_times(connection: Connection, run_id: str, which: ColumnElement[bool]) -> list[StepTimes]:
     columns = (steps.c.id, steps.c.key, steps.c.kind, steps.c.created_at, steps.c.finished_at)
-    query = select(*columns).where(steps.c.run_id == run_id).order_by(steps.c.id)
+    query = select(*columns).where(steps.c.run_id == run_id, which).order_by(steps.c.id)
     return [
         StepTimes(
             id=row.id,

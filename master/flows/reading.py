@@ -91,7 +91,7 @@ def show_run(connection: Connection, run_id: str, *, most: int = 0) -> dict[str,
     shown["result"] = row.result
     query = select(steps).where(steps.c.run_id == run_id).order_by(steps.c.id)
     if 0 < most < shown["steps_total"]:
-        chosen = _steps_to_look_at(connection, run_id, most)
+        chosen = steps_to_look_at(connection, run_id, most)
         order = {step_id: place for place, step_id in enumerate(chosen)}
         rows = connection.execute(select(steps).where(steps.c.id.in_(chosen))).all()
         found = sorted(rows, key=lambda step: order[step.id])
@@ -107,7 +107,7 @@ def show_run(connection: Connection, run_id: str, *, most: int = 0) -> dict[str,
     return shown
 
 
-def _steps_to_look_at(connection: Connection, run_id: str, most: int) -> list[int]:
+def steps_to_look_at(connection: Connection, run_id: str, most: int) -> list[int]:
     """Ids of the failed ones, the open ones and the latest, at most so many, without a look at all others."""
     of_run = steps.c.run_id == run_id
     failed = (
@@ -157,6 +157,8 @@ def list_attempts(
         query = query.where(later_of(*((column, "asc") for column in order), after=after))
     if of_steps is not None:
         query = query.where(attempts.c.step_id.in_(of_steps))
+    if after is not None:
+        query = query.where(later_of(*((column, "asc") for column in order), after=after))
     return [row._asdict() for row in connection.execute(query)]
 
 

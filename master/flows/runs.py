@@ -7,18 +7,18 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from master.approvals.expire import cancel_approvals
 from master.dispatch.finish import record_outcome
 from master.dispatch.states import OPEN_STEPS, RunState, StepState, check_run_move
 from master.dispatch.wake import wake_run
 from master.events import record_event
+from master.flows.failed import try_failed_again
 from master.flows.reading import describe_run, get_run, list_attempts, list_runs, show_run
 from master.flows.registry import get_flow
-from master.flows.succession import WITHDRAWN
 from master.store import news_of
-from master.store.tables import outcomes, runs, steps
+from master.store.tables import runs, steps
 from tasks.errors import InvalidInput
 
 __all__ = [
@@ -120,53 +120,6 @@ def retry_run(connection: Connection, run_id: str, *, by: str, now: datetime) ->
     wake_run(connection, run_id, now)
     news_of(connection).dispatch = True
     return again
-
-
-def try_failed_again(connection: Connection, run_id: str) -> int:
-    """What failed or was cancelled with its run gets a new attempt; returns how many steps. The run is the
-    caller's."""
-    again = connection.execute(
-        select(steps.c.id).where(
-            steps.c.run_id == run_id,
-            steps.c.state.in_((StepState.FAILED, StepState.CANCELLED)),
-            steps.c.kind == "task",
-            # The flow has gone on from a failure that it has accounted for.
-            steps.c.folded.is_(False),
-        )
-    )
-    ids = list(again.scalars())
-    # A question that was withdrawn with the run is asked again, as a new one.
-    withdrawn = list(
-        connection.execute(
-            select(steps.c.id).where(
-                steps.c.run_id == run_id,
-                steps.c.state == StepState.CANCELLED,
-                steps.c.kind == "approval",
-                ~steps.c.key.contains(WITHDRAWN),
-                steps.c.folded.is_(False),
-            )
-        ).scalars()
-    )
-    for start in range(0, len(ids), 500):
-        part = ids[start : start + 500]
-        connection.execute(delete(outcomes).where(outcomes.c.step_id.in_(part)))
-        connection.execute(
-            update(steps)
-            .where(steps.c.id.in_(part))
-            .values(
-                state=StepState.READY,
-                attempt=steps.c.attempt + 1,
-                failures=0,
-                token="",
-                not_before=None,
-                finished_at=None,
-            )
-        )
-    for step_id in withdrawn:
-        connection.execute(
-            update(steps).where(steps.c.id == step_id).values(key=steps.c.key + f"{WITHDRAWN}{step_id}")
-        )
-    return len(ids)
 
 
 def _cancel_open_steps(connection: Connection, run_id: str, now: datetime) -> None:

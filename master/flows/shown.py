@@ -8,25 +8,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Text, case, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Text, cast, func, or_, select
 
-from master.dispatch.states import ENDED_STEPS, StepState
+from master.dispatch.states import ENDED_STEPS, OPEN_RUNS, StepState
+from master.flows.reading import steps_to_look_at
 from master.flows.succession import ASIDE, WITHDRAWN
-from master.store.tables import artifacts, attempts, events, runs, steps
+from master.store.tables import STEPS_IN_FLIGHT, artifacts, attempts, events, runs, steps
 from tasks.errors import NotFound
 
-#: What a person looks for first among many: what failed, then what is open.
-_FIRST = case(
-    {
-        StepState.FAILED: 0,
-        StepState.RUNNING: 1,
-        StepState.WAITING: 2,
-        StepState.QUEUED: 3,
-        StepState.READY: 4,
-    },
-    value=steps.c.state,
-    else_=5,
-)
+_IN_HAND = (StepState.READY, StepState.QUEUED, StepState.RUNNING)
 _ASIDE = or_(steps.c.key.contains(ASIDE), steps.c.key.contains(WITHDRAWN))
 
 
@@ -63,8 +53,10 @@ def find_runs(
         same = (runs.c.created_at == after.created_at) & (runs.c.id > after.run_id)
         query = query.where(or_(runs.c.created_at < after.created_at, same))
     found = [row._asdict() for row in connection.execute(query.limit(limit))]
-    in_flight = _count_in_flight(connection, [run["id"] for run in found])
-    return [{**run, "in_flight": in_flight[run["id"]]} for run in found]
+    # What has ended has none: it is not asked about.
+    in_flight = _count_in_flight(connection, [run["id"] for run in found if run["state"] in OPEN_RUNS])
+    none = dict.fromkeys(map(str, _IN_HAND), 0)
+    return [{**run, "in_flight": in_flight.get(run["id"], none)} for run in found]
 
 
 def count_runs(connection: Connection, wanted: RunFilter) -> dict[str, int]:
@@ -100,13 +92,12 @@ def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
 
 
 def _count_in_flight(connection: Connection, run_ids: Sequence[str]) -> dict[str, dict[str, int]]:
-    states = (StepState.READY, StepState.QUEUED, StepState.RUNNING)
     query = (
         select(steps.c.run_id, steps.c.state, func.count().label("steps"))
-        .where(steps.c.run_id.in_(run_ids), steps.c.state.in_(states))
+        .where(STEPS_IN_FLIGHT, steps.c.run_id.in_(run_ids))
         .group_by(steps.c.run_id, steps.c.state)
     )
-    counts = {run_id: dict.fromkeys(map(str, states), 0) for run_id in run_ids}
+    counts = {run_id: dict.fromkeys(map(str, _IN_HAND), 0) for run_id in run_ids}
     for row in connection.execute(query):
         counts[row.run_id][row.state] = row.steps
     return counts
@@ -126,9 +117,7 @@ def read_steps(connection: Connection, run_id: str, *, limit: int) -> list[dict[
     ids = list(connection.execute(newest).scalars())
     if len(ids) <= limit:
         return _read_these(connection, ids[::-1])
-    # Their numbers first: what is sorted is then small, however much the steps hold.
-    pressing = select(steps.c.id).where(of_run).order_by(_FIRST, steps.c.id.desc()).limit(limit)
-    return _read_these(connection, list(connection.execute(pressing).scalars()))
+    return _read_these(connection, steps_to_look_at(connection, run_id, limit))
 
 
 def _read_these(connection: Connection, ids: Sequence[int]) -> list[dict[str, Any]]:

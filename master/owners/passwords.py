@@ -34,22 +34,33 @@ _MOST_WAITING = 16
 NOBODYS = "$argon2id$v=19$m=19456,t=2,p=1$ZDgtbm9ib2R5LXNhbHQtMQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 
+class WeakPassword(InvalidInput):
+    """``why``: short, long, common or name."""
+
+    def __init__(self, message: str, why: str) -> None:
+        super().__init__(message)
+        self.why = why
+
+
 def check_new_password(password: str, name: str) -> str:
-    """The password as it is kept (NFC). ``InvalidInput`` says what is wrong with it, without repeating it."""
+    """The password as it is kept (NFC). ``WeakPassword`` says what is wrong with it, without repeating it."""
     password = unicodedata.normalize("NFC", password)
     if len(password) < SHORTEST:
-        raise InvalidInput(
-            f"the password has {len(password)} characters: take {SHORTEST} or more, such as four words"
+        raise WeakPassword(
+            f"the password has {len(password)} characters: take {SHORTEST} or more, such as four words",
+            "short",
         )
     if len(password) > LONGEST:
-        raise InvalidInput(f"the password has {len(password)} characters: {LONGEST} are the most")
+        raise WeakPassword(f"the password has {len(password)} characters: {LONGEST} are the most", "long")
     plain = password.casefold()
     if plain in COMMON or len(set(plain)) < _FEWEST_CHARACTERS:
-        raise InvalidInput(
-            "this password is among the first that are tried: take another, such as four words"
+        raise WeakPassword(
+            "this password is among the first that are tried: take another, such as four words", "common"
         )
     if len(plain.replace(name.casefold(), "")) < SHORTEST // 2:
-        raise InvalidInput("this password is little more than the name: take another, such as four words")
+        raise WeakPassword(
+            "this password is little more than the name: take another, such as four words", "name"
+        )
     return password
 
 

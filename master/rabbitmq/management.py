@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
-
-import requests
 
 from master.settings import Settings
 from tasks.errors import InvalidInput, Unhealthy, Unreachable
 from tasks.queues import is_rabbitmq
+
+if TYPE_CHECKING:
+    import requests
 
 _TIMEOUT_S = 10.0
 
@@ -48,6 +49,9 @@ class Management:
         return self._call("DELETE", path).status_code < 300
 
     def _call(self, method: str, path: tuple[str, ...], body: Any = None) -> requests.Response:
+        # Five MiB that a master without RabbitMQ does not need.
+        import requests
+
         target = "/api/" + "/".join(quote(part, safe="") for part in path)
         try:
             answer = requests.request(

@@ -103,6 +103,8 @@ def _make_engine(url: str, sqlite: bool) -> Engine:
         cursor.execute("PRAGMA foreign_keys=ON")
         # Keep the log small on an SD card; ask for file sizes that stay bounded.
         cursor.execute("PRAGMA journal_size_limit=16777216")
+        # 512 KiB for each connection, of which each thread has one; what is read often, the system keeps.
+        cursor.execute("PRAGMA cache_size=-512")
         cursor.close()
 
     return engine

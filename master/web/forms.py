@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, quote
 
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -50,8 +52,29 @@ async def sent_token(request: Request, most_bytes: int = MOST_BYTES) -> str:
     if FORM_HEADER in request.headers:
         return ""
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        return str((await request.form(max_files=10, max_fields=60)).get(FORM_FIELD, ""))
+        return str((await read_files(request, most_bytes)).get(FORM_FIELD, ""))
     return (await read_form(request, most_bytes)).get(FORM_FIELD, "")
+
+
+async def read_files(request: Request, most_bytes: int = MOST_BYTES) -> FormData:
+    """A form with files. How large it is, is known before any of it is read: a browser says so, and the
+    server reads no more than was said. Read once, however often it is asked for."""
+    known: FormData | None = getattr(request.state, "d8_files", None)
+    if known is not None:
+        return known
+    size = request.headers.get("content-length", "")
+    if not size.isdecimal() or int(size) > most_bytes:
+        raise InvalidInput(
+            f"the form is larger than {most_bytes / 2**20:.2g} MiB: send a smaller file, or use the command line"
+        )
+    try:
+        form = await request.form(max_files=10, max_fields=60)
+    except HTTPException as error:
+        raise InvalidInput(
+            f"the form could not be read ({error.detail}): open the page again and repeat it"
+        ) from None
+    request.state.d8_files = form
+    return form
 
 
 def local_place(text: str) -> str:

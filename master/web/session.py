@@ -9,8 +9,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from master.api.auth import COOKIE, Gatekeeper, check_origin
-from master.owners.accounts import has_owner
+from master.owners.accounts import WrongCode, has_owner
 from master.owners.desk import Visitor, WrongLogin
+from master.owners.passwords import WeakPassword
 from master.owners.sessions import ABSOLUTE, end_session_of
 from master.tokens import Principal
 from master.web.door import Door
@@ -32,7 +33,7 @@ def session_routes(door: Door, gatekeeper: Gatekeeper) -> list[BaseRoute]:
         token = await desk.use_code(code, visitor_of(request)) if code else None
         if token is not None:
             return enter(request, token)
-        return await _show_login(door, request, wrong_code=bool(code))
+        return await _show_login(door, request, wrong="code" if code else "")
 
     async def post_login(request: Request) -> Response:
         check_origin(request)
@@ -40,8 +41,8 @@ def session_routes(door: Door, gatekeeper: Gatekeeper) -> list[BaseRoute]:
         name = form.get("name", "")
         try:
             return enter(request, await desk.log_in(name, form.get("password", ""), visitor_of(request)))
-        except WrongLogin as error:
-            return await _show_login(door, request, name=name, error=str(error))
+        except WrongLogin:
+            return await _show_login(door, request, name=name, wrong="login")
 
     async def get_welcome(request: Request) -> Response:
         """The code of the link is shown, and used up only by the form."""
@@ -52,14 +53,17 @@ def session_routes(door: Door, gatekeeper: Gatekeeper) -> list[BaseRoute]:
         form = await read_form(request)
         code, name, password = (form.get(field, "") for field in ("code", "name", "password"))
         if password != form.get("again", ""):
-            wrong = "the two passwords are not the same: enter them again"
-            return await _show_welcome(door, request, code=code, name=name, error=wrong)
+            return await _show_welcome(door, request, code=code, name=name, wrong="again")
         try:
             return enter(request, await desk.welcome(code, name, password, visitor_of(request)))
         except D8Error as error:
             # With what was entered still there, except for the password.
-            shown = await _show_welcome(door, request, code=code, name=name, error=str(error))
-            shown.status_code = (await door.show_error(request, error)).status_code
+            told = await door.show_error(request, error)
+            wrong = _what_is_wrong(error)
+            shown = await _show_welcome(door, request, code=code, name=name, wrong=wrong, error=str(error))
+            shown.status_code = told.status_code
+            if "retry-after" in told.headers:
+                shown.headers["Retry-After"] = told.headers["retry-after"]
             return shown
 
     async def leave(request: Request, _: Principal) -> Response:
@@ -114,25 +118,28 @@ def _open(door: Door, path: str, answer: Answer, method: str) -> Route:
     return Route(path, endpoint, methods=[method])
 
 
-async def _show_login(
-    door: Door, request: Request, *, name: str = "", error: str = "", wrong_code: bool = False
-) -> Response:
-    values = {
-        "first_run": not await door.services.read(has_owner),
-        "name": name[:63],
-        "error": error,
-        "wrong_code": wrong_code,
-    }
-    return door.render(request, "login.html", values, status=401 if error or wrong_code else 200)
+def _what_is_wrong(error: D8Error) -> str:
+    """What the page has words for, in the reader's language; "" for the rest."""
+    if isinstance(error, WeakPassword):
+        return error.why
+    return "code" if isinstance(error, WrongCode) else ""
+
+
+async def _show_login(door: Door, request: Request, *, name: str = "", wrong: str = "") -> Response:
+    """``wrong``: code or login."""
+    values = {"first_run": not await door.services.read(has_owner), "name": name[:63], "wrong": wrong}
+    return door.render(request, "login.html", values, status=401 if wrong else 200)
 
 
 async def _show_welcome(
-    door: Door, request: Request, *, code: str = "", name: str = "", error: str = ""
+    door: Door, request: Request, *, code: str = "", name: str = "", wrong: str = "", error: str = ""
 ) -> Response:
+    """``wrong``: what the page has words for; ``error``: the words for anything else."""
     values = {
         "first_run": not await door.services.read(has_owner),
         "code": code[:100],
         "name": name[:63],
+        "wrong": wrong,
         "error": error,
     }
-    return door.render(request, "welcome.html", values, status=422 if error else 200)
+    return door.render(request, "welcome.html", values, status=422 if wrong or error else 200)

@@ -12,7 +12,7 @@ from datetime import date
 from master.ledger.days import Spending
 from master.ledger.report import BudgetUse
 
-_LEFT, _WIDTH, _RIGHT = 64, 620, 10
+_LEFT, _WIDTH, _RIGHT = 88, 600, 10
 _TOP, _TALL, _BOTTOM = 12, 150, 24
 #: Categories with a color of their own; what more there are shares one.
 MOST_COLORS = 6

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncGenerator
 
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from master.web.forms import read_files
 from tasks.errors import InvalidInput
-
-_MOST_FIELDS = 40
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,47 +35,18 @@ class Sent:
         return self.files[field][0]
 
 
-async def read_upload(request: Request, *, most_bytes: int, most_files: int = 1) -> Sent:
-    """``InvalidInput`` when it is larger than ``most_bytes`` in all, has too many parts or cannot be read."""
-    parser = MultiPartParser(
-        request.headers,
-        _bounded(request, most_bytes),
-        max_files=most_files,
-        max_fields=_MOST_FIELDS,
-        max_part_size=most_bytes,
-    )
-    try:
-        form = await parser.parse()
-    except (MultiPartException, KeyError) as error:
-        raise InvalidInput(
-            f"the form could not be read ({error}): open the page again, choose at most {most_files} "
-            f"{'file' if most_files == 1 else 'files'} and repeat it"
-        ) from None
+async def read_upload(request: Request, most_bytes: int) -> Sent:
+    """A form with files, of at most so many bytes in all. ``InvalidInput`` when it is larger or cannot be read."""
+    form = await read_files(request, most_bytes)
     values: dict[str, list[str]] = {}
     files: dict[str, list[SentFile]] = {}
-    try:
-        for name, value in form.multi_items():
-            if isinstance(value, UploadFile):
-                if value.filename:
-                    files.setdefault(name, []).append(
-                        SentFile(name=_bare(value.filename), data=await value.read())
-                    )
-            else:
-                values.setdefault(name, []).append(value)
-    finally:
-        await form.close()
+    for name, value in form.multi_items():
+        if isinstance(value, str):
+            values.setdefault(name, []).append(value)
+        elif value.filename:
+            files.setdefault(name, []).append(SentFile(name=_bare(value.filename), data=await value.read()))
+    await form.close()
     return Sent(fields={name: given[-1] for name, given in values.items()}, values=values, files=files)
-
-
-async def _bounded(request: Request, most_bytes: int) -> AsyncGenerator[bytes, None]:
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > most_bytes:
-            raise InvalidInput(
-                f"the form is larger than {most_bytes / 2**20:.0f} MiB: send a smaller file, or use the command line"
-            )
-        yield chunk
 
 
 def _bare(filename: str) -> str:

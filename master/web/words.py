@@ -24,6 +24,8 @@ STATES = (
     N_("crashed"),
     N_("lost"),
     N_("pending"),
+    N_("delivered"),
+    N_("skipped"),
     N_("approved"),
     N_("rejected"),
     N_("expired"),

@@ -33,13 +33,16 @@ from master.events import newest_events, record_event
 from master.settings import load_settings
 from master.store import Database
 from master.store.migrate import migrate
+from tests.bench.evolving.bed import put_evolution
 from tests.bench.footprint import _command, _family, _field
 from tests.bench.history import Size, fill
 from tests.bench.listeners import Crowd
 from tests.support import ROOT, Process, free_port, wait_until
 
-#: Answered by the application, and no pages of the owner's.
-_NO_PAGES = re.compile(r"/(api|docs|worker|login|logout|events|livez|readyz|metrics|join|releases?)\b")
+#: Answered by the application, and no pages of the owner's: files are none, nor is a client's site.
+_NO_PAGES = re.compile(
+    r"/(api|docs|worker|login|logout|welcome|events|livez|readyz|metrics|join|invites|releases?)\b|.*{path:path}|.*\.zip$"
+)
 
 
 def main() -> None:
@@ -72,8 +75,8 @@ def main() -> None:
 
 
 def page_addresses(routes: list[BaseRoute], ids: dict[str, list[str]]) -> tuple[list[str], list[str]]:
-    """Every GET page that the application has, with a real id for each parameter; and those of whose
-    parameter nobody has said an id."""
+    """Every GET page that the application has, with real ids for its parameters; and those of whose
+    parameters nobody has said any. ``ids``: by the page's path, or by its parameters' names with commas between."""
     found, skipped = [], []
     for route in routes:
         if type(route) is not Route or "GET" not in (route.methods or ()) or _NO_PAGES.match(route.path):
@@ -81,11 +84,19 @@ def page_addresses(routes: list[BaseRoute], ids: dict[str, list[str]]) -> tuple[
         names = re.findall(r"{(\w+)", route.path)
         if not names:
             found.append(route.path)
-        elif len(names) == 1 and names[0] in ids:
-            found += [re.sub(r"{[^}]*}", value, route.path) for value in ids[names[0]]]
+        elif values := ids.get(route.path) or ids.get(",".join(names)):
+            found += [_filled(route.path, value.split(",")) for value in values]
         else:
             skipped.append(route.path)
     return found, skipped
+
+
+def _filled(path: str, values: list[str]) -> str:
+    """With the query that the last of the values may end with."""
+    *others, last = values
+    last, mark, query = last.partition("?")
+    rest = iter([*others, last])
+    return re.sub(r"{[^}]*}", lambda _: next(rest), path) + mark + query
 
 
 def _routes(folder: Path) -> list[BaseRoute]:
@@ -103,7 +114,8 @@ def _prepare(home: Path, events: int) -> dict[str, list[str]]:
     started_s = time.monotonic()
     small = min(1.0, events / 1_000_000)
     size = Size(events=events, largest=int(20_000 * small), ledger_entries=int(6_000 * small))
-    ids = fill(database, size, until=datetime.now(UTC))
+    ids = put_evolution(database, load_settings(), evals=2000)
+    ids |= fill(database, size, until=datetime.now(UTC))
     database.close()
     _say(f"{events} events written in {time.monotonic() - started_s:.0f} s")
     return ids

@@ -16,12 +16,15 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, insert, select
 
 from master.approvals.tables import approvals
+from master.clients.brief import parse_brief
 from master.clients.tables import clients
 from master.ledger.entries import Entry, Kind, Posting
 from master.ledger.journal import append_entry
 from master.niches.tables import niches
 from master.store import Database
 from master.store.tables import artifacts, attempts, events, notices, outcomes, runs, steps, workers
+from tasks.protocol import Gpu, Hardware
+from tests.support import ROOT
 
 #: What a step leaves: claimed and done.
 _EVENTS_A_STEP = 2
@@ -30,6 +33,14 @@ _TASK_OF = {
     "niche": "niche.analyse",
     "client": "client.copy",
     "fleet.canary": "fleet.canary",
+}
+_PARAMS_OF: dict[str, dict[str, Any]] = {
+    "niche": {
+        "exports": [{"name": "keywords.csv", "market": "", "digest": "a" * 64}],
+        "markets": ["spain"],
+        "domain_from_score": 70.0,
+        "max_keywords": 1500,
+    },
 }
 _WORKERS = tuple(f"host-{number:02}" for number in range(20))
 _AT_ONCE = 20_000
@@ -83,7 +94,15 @@ def fill(database: Database, size: Size, *, until: datetime, seed: int = 7) -> d
         made = _put_work(connection, planned, size, until)
     shown = [planned[0].id, planned[1].id]
     shown += [next(run.id for run in planned if run.state == state) for state in ("running", "waiting")]
-    return {"run_id": shown, "approval_id": asked, "name": [_WORKERS[0]], "worker": [_WORKERS[0]], **made}
+    return {
+        "run_id": shown,
+        "approval_id": asked,
+        "worker": [_WORKERS[0]],
+        "/runs/{run_id}/step": [f"/runs/{shown[0]}/step?key=evaluate:{size.largest - 1}"],
+        # An evolution's page wants an evolution, with its artifacts: none is made up here.
+        "/darwin/{run_id}": [],
+        **made,
+    }
 
 
 def _plan(size: Size, until: datetime, chance: random.Random) -> Iterator[_Run]:
@@ -126,7 +145,7 @@ def _put_runs(connection: Connection, planned: list[_Run]) -> None:
             {
                 "id": run.id,
                 "flow": run.flow,
-                "params": {"examples": "a" * 64, "budget": 1000},
+                "params": _PARAMS_OF.get(run.flow, {}),
                 "state": run.state,
                 # Far from due: no conductor takes it up while somebody looks.
                 "wake": 0,
@@ -167,7 +186,7 @@ def _steps(planned: list[_Run], first: int, chance: random.Random) -> Iterator[d
         yield {
             "id": step_id,
             "run_id": run.id,
-            "key": f"evaluate-{number}",
+            "key": f"evaluate:{number}",
             "kind": "approval" if is_open and run.state == "waiting" else "task",
             "task": _TASK_OF[run.flow],
             # Nothing of it is claimed or published while somebody looks.
@@ -231,7 +250,8 @@ def _events(planned: list[_Run], first: int, most: int) -> Iterator[dict[str, An
 
 
 def _put_workers(connection: Connection, until: datetime) -> None:
-    gpu = {"name": "NVIDIA GeForce RTX 3090", "memory_mib": 24_576}
+    gpu = Gpu(name="NVIDIA GeForce RTX 3090", memory_mib=24_576, memory_used_mib=9_000, temperature_c=61)
+    hardware = Hardware(machine="x86_64", cpus=16, memory_mib=65_536, disk_free_mib=400_000, gpus=(gpu,))
     rows = [
         {
             "name": name,
@@ -242,7 +262,7 @@ def _put_workers(connection: Connection, until: datetime) -> None:
             "lanes": ["cpu", "gpu"],
             "slots": 4,
             "host": name,
-            "hardware": {"machine": "x86_64", "cpus": 16, "memory_mib": 65_536, "gpus": [gpu]},
+            "hardware": hardware.model_dump(mode="json"),
             "joined_at": until - timedelta(days=100),
             # A reaper that looks while somebody measures finds them heard of.
             "seen_at": until + timedelta(days=1),
@@ -324,7 +344,9 @@ def _put_work(
     connection: Connection, planned: list[_Run], size: Size, until: datetime
 ) -> dict[str, list[str]]:
     """What the capabilities keep: clients, niches, artifacts."""
-    states = ("delivered", "delivered", "failed", "pending", "running")
+    brief = parse_brief((ROOT / "examples" / "brief.yaml").read_bytes(), "examples/brief.yaml")
+    of_clients = [run.id for run in planned if run.flow == "client"]
+    states = ("completed", "completed", "failed", "completed", "in_progress")
     _put(
         connection,
         clients,
@@ -333,10 +355,10 @@ def _put_work(
                 "id": f"client-{number:04}",
                 "name": f"Bakery {number}",
                 "state": states[number % len(states)],
-                "brief": {"name": f"Bakery {number}", "city": "Ávila"},
+                "brief": brief.model_dump(mode="json"),
                 "brief_sha256": hashlib.sha256(str(number).encode()).hexdigest(),
                 "ordinal": 1,
-                "run_id": planned[number % len(planned)].id,
+                "run_id": of_clients[number % len(of_clients)],
                 "created_at": until - timedelta(hours=number),
             }
             for number in range(size.clients)
@@ -377,4 +399,10 @@ def _put_work(
             for run in planned
         ],
     )
-    return {"client_id": ["client-0000"], "project_id": ["client-0000"], "study_id": studies[-1:]}
+    digest = hashlib.sha256(planned[0].id.encode()).hexdigest()
+    return {
+        "client_id": ["client-0000"],
+        "/niches/{run_id}": studies[-1:],
+        "run_id,digest": [f"{planned[0].id},{digest}"],
+        "/runs/{run_id}/step": [f"{planned[0].id}?key=evaluate-0"],
+    }

@@ -29,6 +29,23 @@ def copy_code(target: Path) -> Path:
     return target
 
 
+def environment_of(home: Path, **more: str) -> dict[str, str]:
+    """A machine of its own: nothing of the master's home or settings."""
+    return {"D8_HOME": str(home), "D8_PORT": "", "D8_AGENT_PORT": "0", "PYTHONPATH": str(ROOT), **more}
+
+
+def worker_cli(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A worker's own command, on a machine of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "worker.cli", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment_of(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 class Fleet:
     """Starts masters and workers of one home and asks the master's command line."""
 

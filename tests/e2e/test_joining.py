@@ -13,7 +13,7 @@ import urllib3
 
 from master.cli.base import connect
 from tests.conftest import StartProcess
-from tests.e2e.fleet import Fleet, copy_code
+from tests.e2e.fleet import Fleet, copy_code, environment_of, worker_cli
 from tests.support import ROOT, Process, free_port, wait_until
 
 
@@ -22,26 +22,9 @@ def fleet(start_process: StartProcess, d8_home: Path) -> Fleet:
     return Fleet(start_process, d8_home)
 
 
-def _environment(home: Path, **more: str) -> dict[str, str]:
-    """A machine of its own: nothing of the master's home or settings."""
-    return {"D8_HOME": str(home), "D8_PORT": "", "D8_AGENT_PORT": "0", "PYTHONPATH": str(ROOT), **more}
-
-
-def _worker_cli(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **_environment(home)}
-    return subprocess.run(
-        [sys.executable, "-m", "worker.cli", *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def _join(fleet: Fleet, home: Path, name: str) -> dict[str, str]:
     invite: dict[str, str] = fleet.ask("worker", "invite", name)
-    done = _worker_cli(home, "join", invite["url"], invite["code"], "--name", name)
+    done = worker_cli(home, "join", invite["url"], invite["code"], "--name", name)
     assert done.returncode == 0, done.stderr
     return invite
 
@@ -51,7 +34,7 @@ def _start(
 ) -> Process:
     worker = start_process(
         [sys.executable, "-m", "worker.cli", "start", "--slots", "2"],
-        env={**_environment(home, **more), "PYTHONPATH": str(root)},
+        env={**environment_of(home, **more), "PYTHONPATH": str(root)},
         cwd=root,
         name=name,
     )
@@ -68,7 +51,7 @@ def test_invite_makes_one_machine_a_worker_and_removing_it_ends_that_at_once(
     home = tmp_path / "garage"
     invite = _join(fleet, home, "garage")
     assert fleet.workers()["garage"]["state"] == "joining"
-    again = _worker_cli(tmp_path / "other", "join", invite["url"], invite["code"], "--name", "garage")
+    again = worker_cli(tmp_path / "other", "join", invite["url"], invite["code"], "--name", "garage")
     assert again.returncode == 4
     assert "was used" in again.stderr
     port = free_port()

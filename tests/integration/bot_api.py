@@ -8,22 +8,17 @@ nobody may speak faster than ``bot_limits.py`` allows.
 
 from __future__ import annotations
 
-import email.parser
-import email.policy
 import json
 import re
 import threading
 import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
 
-from tests.integration.bot_html import CannotParse, Entity, parse, utf16_units
+from tests.integration.bot_html import CannotParse, Entity
 from tests.integration.bot_limits import SpeedLimits, TooMany
-
-Json = dict[str, Any]
+from tests.integration.bot_wire import Call, Failure, Json, Refusal, Upload, checked, make_server, refuse
 
 _LONGEST_WAIT_S = 30
 _MIB = 1024 * 1024
@@ -31,33 +26,6 @@ _MIB = 1024 * 1024
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
 _COMMAND = re.compile(r"[a-z0-9_]{1,32}")
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
-
-
-@dataclass
-class Call:
-    method: str
-    values: Json
-
-
-@dataclass
-class Failure:
-    status: int
-    description: str
-    retry_after: int = 0
-    #: The request is carried out, but the answer gets lost.
-    after_the_act: bool = False
-
-
-@dataclass
-class Upload:
-    name: str
-    data: bytes
-
-
-class Refusal(Exception):
-    def __init__(self, status: int, description: str) -> None:
-        super().__init__(description)
-        self.status = status
 
 
 @dataclass
@@ -83,35 +51,7 @@ class BotApi:
         self._next_message = 1
         self._changed = threading.Condition()
         self._closing = False
-        api = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            #: Head and body travel together: apart, the second waits 40 ms for the first to be acknowledged.
-            wbufsize = -1
-
-            def do_POST(self) -> None:
-                length = int(self.headers.get("Content-Length", "0"))
-                values = _read_form(self.headers.get("Content-Type", ""), self.rfile.read(length))
-                status, answer = api._answer(self.path, values)
-                body = json.dumps(answer).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                """The requests are in ``calls``."""
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            block_on_close = False
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                """A client that went away in the middle is part of the tests."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server = make_server(self._answer)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property
@@ -229,7 +169,7 @@ class BotApi:
             self._changed.notify_all()
             failure = self._failures[method].pop(0) if self._failures.get(method) else None
             if failure is not None and not failure.after_the_act:
-                return _refuse(failure)
+                return refuse(failure)
             try:
                 if method in self.unknown_methods or not hasattr(self, f"_{method}"):
                     raise Refusal(404, "Not Found: method not found")
@@ -237,14 +177,14 @@ class BotApi:
                     self.speed.check(int(values["chat_id"]))
                 result = getattr(self, f"_{method}")(values)
             except Refusal as refusal:
-                return _refuse(Failure(refusal.status, str(refusal)))
+                return refuse(Failure(refusal.status, str(refusal)))
             except CannotParse as error:
-                return _refuse(Failure(400, f"Bad Request: {error}"))
+                return refuse(Failure(400, f"Bad Request: {error}"))
             except TooMany as error:
-                return _refuse(Failure(429, str(error), retry_after=error.retry_after_s))
+                return refuse(Failure(429, str(error), retry_after=error.retry_after_s))
             self._changed.notify_all()
             if failure is not None:
-                return _refuse(failure)
+                return refuse(failure)
             return 200, {"ok": True, "result": result}
 
     def _getUpdates(self, values: Json) -> list[Json]:  # noqa: N802
@@ -257,7 +197,7 @@ class BotApi:
         return self._updates[:100]
 
     def _sendMessage(self, values: Json) -> Json:  # noqa: N802
-        return self._keep(values, _checked(values, "text", 1, 4096))
+        return self._keep(values, checked(values, "text", 1, 4096))
 
     def _sendPhoto(self, values: Json) -> Json:  # noqa: N802
         photo: Upload = values["photo"]
@@ -265,7 +205,7 @@ class BotApi:
             raise Refusal(413, "Request Entity Too Large")
         if not photo.data.startswith(_IMAGES):
             raise Refusal(400, "Bad Request: IMAGE_PROCESS_FAILED")
-        return self._keep(values, {**_checked(values, "caption", 0, 1024), "file": photo, "photo": True})
+        return self._keep(values, {**checked(values, "caption", 0, 1024), "file": photo, "photo": True})
 
     def _sendDocument(self, values: Json) -> Json:  # noqa: N802
         document: Upload = values["document"]
@@ -273,19 +213,19 @@ class BotApi:
             raise Refusal(413, "Request Entity Too Large")
         if not document.data:
             raise Refusal(400, "Bad Request: file must be non-empty")
-        return self._keep(values, {**_checked(values, "caption", 0, 1024), "file": document})
+        return self._keep(values, {**checked(values, "caption", 0, 1024), "file": document})
 
     def _editMessageText(self, values: Json) -> Json:  # noqa: N802
         if "file" in self._found(values):
             raise Refusal(400, "Bad Request: there is no text in the message to edit")
-        return self._replace(values, _checked(values, "text", 1, 4096))
+        return self._replace(values, checked(values, "text", 1, 4096))
 
     def _editMessageCaption(self, values: Json) -> Json:  # noqa: N802
         found = self._found(values)
         if "file" not in found:
             raise Refusal(400, "Bad Request: there is no caption in the message to edit")
         kept = {name: found[name] for name in ("file", "photo") if name in found}
-        return self._replace(values, {**_checked(values, "caption", 0, 1024), **kept})
+        return self._replace(values, {**checked(values, "caption", 0, 1024), **kept})
 
     def _setMyCommands(self, values: Json) -> bool:  # noqa: N802
         listed = json.loads(values["commands"])
@@ -345,39 +285,3 @@ class BotApi:
 
 def _user(user: int, language: str) -> Json:
     return {"id": user, "is_bot": False, "first_name": "Ana", "language_code": language}
-
-
-def _refuse(failure: Failure) -> tuple[int, Json]:
-    answer: Json = {"ok": False, "error_code": failure.status, "description": failure.description}
-    if failure.retry_after:
-        answer["parameters"] = {"retry_after": failure.retry_after}
-    return failure.status, answer
-
-
-def _read_form(content_type: str, body: bytes) -> Json:
-    """The parameters of a call, uploads among them."""
-    if not content_type.startswith("multipart/"):
-        return dict(urllib.parse.parse_qsl(body.decode(), keep_blank_values=True))
-    head = f"Content-Type: {content_type}\r\n\r\n".encode()
-    form = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
-    values: Json = {}
-    for part in form.iter_parts():
-        name = str(part.get_param("name", header="content-disposition"))
-        data = part.get_payload(decode=True)
-        assert isinstance(data, bytes)
-        file_name = part.get_filename()
-        values[name] = data.decode() if file_name is None else Upload(file_name, data)
-    return values
-
-
-def _checked(values: Json, part: str, least: int, most: int) -> Json:
-    """What the reader sees, or the refusal that Telegram would give."""
-    given = values.get(part, "")
-    plain, entities = parse(given) if values.get("parse_mode") == "HTML" else (given, [])
-    if not least <= utf16_units(plain) <= most:
-        raise Refusal(400, f"Bad Request: message {part} is too long or empty")
-    markup = json.loads(values.get("reply_markup", "{}"))
-    keys = [key for row in markup.get("inline_keyboard", []) for key in row]
-    if len(keys) > 100 or not all(1 <= len(key["callback_data"].encode()) <= 64 for key in keys):
-        raise Refusal(400, "Bad Request: BUTTON_DATA_INVALID")
-    return {"text": plain, "entities": entities, "markup": markup}

@@ -62,6 +62,9 @@ class Answers(http.server.BaseHTTPRequestHandler):
         if isinstance(body, list):
             body = {"items": body, "next": None}
         status = 200
+        if path.endswith("/html"):
+            self._answer(200, b"<html>")
+            return
         if found := re.fullmatch(r"/api/runs/([\w-]+)", path):
             titles = {"409": "Refused", "404": "NotFound", "504": "TimedOut", "503": "Unhealthy"}
             status = int(found[1]) if found[1] in titles else 200
@@ -73,7 +76,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
         self._answer(201, {"id": "noop-1"})
 
     def _answer(self, status: int, body: Any) -> None:
-        data = json.dumps(body).encode()
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -116,6 +119,23 @@ def test_exit_code_says_what_the_readme_says(
     done = d8(*arguments)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["approval", "list"]])
+def test_master_of_another_release_is_one_paragraph_and_no_traceback(
+    master: None, arguments: list[str]
+) -> None:
+    done = d8(*arguments)
+    assert done.returncode == 3
+    assert "the master's answer has no '" in done.stderr
+    assert "of another release than this command" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_is_no_master_is_said_to_be_none(master: None) -> None:
+    done = d8("approval", "show", "html")
+    assert done.returncode == 3
+    assert "is no D8 master, or one of another release" in done.stderr
 
 
 def test_second_master_in_a_home_is_not_allowed(d8_home: Path) -> None:

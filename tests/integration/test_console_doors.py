@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from master.api import metrics_routes
+from master.cli import announce as announcing
 from master.cli.doctor.examine import CHECKS
 from master.cli.doctor.ground import ground_here
 from master.settings import load_settings
@@ -173,3 +175,42 @@ def test_doctor_as_a_command_is_quick_and_says_all_of_it(d8_home: Path) -> None:
     assert done.returncode == 3
     assert len(json.loads(done.stdout)) >= 15
     assert set(json.loads(done.stdout)[0]) == {"check", "level", "found", "remedy"}
+
+
+def test_the_name_dashboard_ends_every_session(stage: Stage) -> None:
+    stage.login()
+    gone = stage.browser.delete("/api/tokens/dashboard", headers=owner(stage))
+    assert gone.json() == {"name": "dashboard", "revoked": 1}
+    assert stage.browser.get("/", follow_redirects=False).status_code == 303
+
+
+def test_a_new_fleet_is_announced_with_the_link_to_become_its_owner(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Called:
+        """The API as the command line calls it, answered by the application here."""
+
+        url = "http://master:7500"
+
+        def items(self, path: str, *, most: int | None = None) -> Any:
+            return stage.browser.get(path, params={"limit": most or 100}, headers=owner(stage)).json()[
+                "items"
+            ]
+
+        def post(self, path: str) -> Any:
+            return stage.browser.post(path, headers=owner(stage)).json()
+
+    monkeypatch.setattr(announcing, "connect", Called)
+    announcing.announce(flower=False)
+    said = "".join(capsys.readouterr().err.split("\n"))
+    link = re.search(r"http://master:7500(/welcome\?code=[0-9A-Z-]{23})", said)
+    assert link, said
+    assert "no owner yet" in said
+    assert link[1].partition("=")[2] in stage.browser.get(link[1]).text
+    form = {"code": link[1].partition("=")[2], "name": "ana", "password": "four words are good"}
+    origin = {"origin": "http://testserver"}
+    stage.browser.post("/welcome", data={**form, "again": form["password"]}, headers=origin)
+    announcing.announce(flower=False)
+    said = capsys.readouterr().err
+    assert "welcome" not in said
+    assert "d8 dashboard" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,11 +21,12 @@ from master.settings import load_settings
 from master.store import Database
 from master.store.migrate import migrate
 from tests.bench.console import page_addresses
+from tests.bench.evolving.bed import put_evolution
 from tests.bench.history import Size, fill
 
 _TICK = 50
 #: A run more may cost a page its place in an index, and no look at its steps, of which it has twenty.
-_INSTRUCTIONS_A_RUN = 12
+_INSTRUCTIONS_A_RUN = 40
 
 
 class Meter:
@@ -60,12 +62,14 @@ def instructions(home: Path, size: Size) -> tuple[int, dict[str, int]]:
     load_capabilities()
     database = Database(settings.sqlalchemy_url)
     migrate(database)
-    ids = fill(database, size, until=datetime.now(UTC))
+    ids = put_evolution(database, settings, evals=60) | fill(database, size, until=datetime.now(UTC))
     database.close()
     costs = {}
     with metered() as meter, TestClient(api := create_api(settings)) as browser:
         found, skipped = page_addresses(api.routes, ids)
-        assert skipped == [], "say a real id of these pages' parameters in tests/bench/history.py"
+        assert skipped == ["/darwin/{run_id}"], (
+            "say a real id of these pages' parameters in tests/bench/history.py"
+        )
         token = (home / "secrets" / "owner.token").read_text().strip()
         browser.headers["authorization"] = f"Bearer {token}"
         runs = sum(browser.get("/api/status").json()["runs"].values())
@@ -74,7 +78,8 @@ def instructions(home: Path, size: Size) -> tuple[int, dict[str, int]]:
             assert browser.get(address).status_code == 200, address
             meter.ticks = 0
             browser.get(address)
-            costs[address] = meter.ticks * _TICK
+            # Each evolution has a name of its own.
+            costs[re.sub("^/darwin/darwin.*", "/darwin/RUN", address)] = meter.ticks * _TICK
     return runs, costs
 
 
@@ -113,13 +118,13 @@ def test_of_a_long_run_the_failed_the_open_and_the_latest_steps_are_read(tmp_pat
     )
     with database.write() as connection:
         connection.exec_driver_sql(
-            "UPDATE steps SET state='failed' WHERE run_id='niche-largest' AND key='evaluate-3'"
+            "UPDATE steps SET state='failed' WHERE run_id='niche-largest' AND key='evaluate:3'"
         )
         connection.exec_driver_sql(
             "UPDATE outcomes SET state='failed' WHERE step_id=(SELECT id FROM steps WHERE run_id='niche-largest' "
-            "AND key='evaluate-3')"
+            "AND key='evaluate:3')"
         )
-        for key, state in (("evaluate-5", "queued"), ("evaluate-6", "running"), ("evaluate-7", "waiting")):
+        for key, state in (("evaluate:5", "queued"), ("evaluate:6", "running"), ("evaluate:7", "waiting")):
             connection.exec_driver_sql(
                 f"UPDATE steps SET state='{state}' WHERE run_id='niche-largest' AND key='{key}'"
             )
@@ -133,7 +138,7 @@ def test_of_a_long_run_the_failed_the_open_and_the_latest_steps_are_read(tmp_pat
         whole = show_run(connection, "niche-largest")
     database.close()
     keys = [step["key"] for step in shown["steps"]]
-    assert keys[:4] == ["evaluate-3", "evaluate-6", "evaluate-7", "evaluate-5"]
-    assert keys[4:] == [f"evaluate-{number}" for number in range(99, 99 - most + 4, -1)]
+    assert keys[:4] == ["evaluate:3", "evaluate:6", "evaluate:7", "evaluate:5"]
+    assert keys[4:] == [f"evaluate:{number}" for number in range(99, 99 - most + 4, -1)]
     assert len(whole["steps"]) == shown["steps_total"] == 100
     assert (shown["steps_done"], shown["steps_failed"]) == (96, 1)

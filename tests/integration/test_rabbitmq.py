@@ -22,6 +22,7 @@ from master.rabbitmq import (
     remove_worker_user,
     silent_workers,
 )
+from master.rabbitmq.look import read_broker_settings
 from master.rabbitmq.policies import DEAD, DELIVERY_LIMIT, UNROUTABLE
 from tasks.errors import Unhealthy, Unreachable
 from tasks.lanes import lane_queue, worker_queue
@@ -84,6 +85,38 @@ def test_policy_is_the_same_for_every_ticket_queue(management: Management) -> No
     wait_until(lambda: all("policy" in queue for queue in tickets()), 30, "the policies are shown")
     assert {queue["policy"] for queue in tickets()} == {"d8-tickets"}
     assert {queue["type"] for queue in tickets()} == {"quorum"}
+
+
+def test_settings_that_are_not_ours_are_found(management: Management) -> None:
+    def wrong() -> tuple[str, ...]:
+        return read_broker_settings(management).wrong_policies
+
+    # What is shown of a queue follows it by some seconds.
+    wait_until(lambda: wrong() == (), 30, "the broker is as it should be")
+    sound = read_broker_settings(management)
+    assert (sound.alarms, sound.wrong_queues, sound.has_guest) == ((), (), False)
+    management.put(
+        "policies",
+        "d8",
+        "all",
+        pattern=".*",
+        **{"apply-to": "queues"},
+        priority=9,
+        definition={"max-length": 1},
+    )
+    management.put("queues", "d8", "d8.cpu.0123456789ab", durable=True, arguments={"x-queue-type": "classic"})
+    management.put("users", "guest", password="guest", tags="administrator")
+    try:
+        wait_until(lambda: wrong() == ("all takes the place of ours",), 30, "the other policy is seen")
+        found = read_broker_settings(management)
+        assert (found.wrong_queues, found.has_guest) == (("d8.cpu.0123456789ab",), True)
+        management.delete("policies", "d8", "d8-tickets")
+        assert "d8-tickets is missing" in wrong()
+    finally:
+        management.delete("policies", "d8", "all")
+        management.delete("queues", "d8", "d8.cpu.0123456789ab")
+        management.delete("users", "guest")
+        install_topology(management, BUILD, ("cpu", "gpu"))
 
 
 def test_declarers_agree(management: Management, connection: kombu.Connection) -> None:

@@ -19,7 +19,9 @@ from master.capabilities import load_capabilities
 from master.cli.doctor.examine import CHECKS, examine
 from master.cli.doctor.ground import Finding, Fleet, Ground, Ran, fine
 from master.cli.doctor.parts import judge_strays, quick_check
+from master.cli.doctor.rabbitmq import check_rabbitmq, judge_rabbitmq
 from master.ledger.entries import GENESIS
+from master.rabbitmq.look import BrokerSettings, find_alarms
 from master.settings import load_settings
 from master.store import Database
 from master.store.migrate import migrate
@@ -298,6 +300,58 @@ def test_machine_without_torch_is_a_master_only(ground: Ground, monkeypatch: pyt
 def test_tickets_that_strayed_are_found() -> None:
     assert judge_strays({"d8.strays": 0}).level == "ok"
     assert judge_strays({"d8.strays": 2}).level == "warning"
+
+
+@pytest.mark.parametrize(
+    ("fault", "level", "said"),
+    [
+        ({"alarms": ("rabbit@pi is over its memory limit",)}, "missing", "nobody can send"),
+        ({"wrong_queues": ("d8.master",)}, "missing", "d8 pause"),
+        ({"wrong_policies": ("d8-tickets was changed",)}, "warning", "within a minute"),
+        ({"has_guest": True}, "warning", "delete_user guest"),
+        ({}, "ok", ""),
+    ],
+)
+def test_rabbitmq_that_stops_loses_or_lets_in_is_found(fault: dict[str, Any], level: str, said: str) -> None:
+    sound: dict[str, Any] = {
+        "version": "4.1.0", "alarms": (), "wrong_policies": (), "wrong_queues": (), "has_guest": False,
+    }  # fmt: skip
+    found = judge_rabbitmq(BrokerSettings.model_validate({**sound, **fault}))
+    assert found.level == level
+    assert said in found.remedy
+
+
+def test_rabbitmq_whose_settings_cannot_be_seen_is_named(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert check_rabbitmq(ground) is None, "another broker"
+    monkeypatch.setenv("D8_BROKER_URL", "amqp://d8:x@127.0.0.1:1/d8")
+    hidden = check_rabbitmq(dataclasses.replace(ground, settings=load_settings(home=ground.settings.home)))
+    assert hidden is not None
+    assert "D8_RABBITMQ_URL" in hidden.remedy
+    monkeypatch.setenv("D8_RABBITMQ_URL", "http://d8:x@127.0.0.1:1")
+    silent = check_rabbitmq(dataclasses.replace(ground, settings=load_settings(home=ground.settings.home)))
+    assert silent is not None
+    assert (silent.level, "does not answer" in silent.found) == ("missing", True)
+
+
+def test_nodes_in_trouble_are_named() -> None:
+    nodes = [
+        {
+            "name": "a",
+            "running": True,
+            "mem_alarm": False,
+            "disk_free_alarm": False,
+            "fd_used": 10,
+            "fd_total": 1000,
+        },
+        {"name": "b", "running": True, "mem_alarm": True, "disk_free_alarm": True, "partitions": ["a"]},
+        {"name": "c", "running": False, "fd_used": 950, "fd_total": 1000},
+    ]
+    assert find_alarms(nodes) == [
+        "b is over its memory limit", "b has too little free disk", "b is cut off from a", "c does not run",
+        "c has 950 of 1000 files open",
+    ]  # fmt: skip
 
 
 def test_port_of_another_program_is_found(ground: Ground) -> None:

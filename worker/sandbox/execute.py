@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 
 from tasks.errors import HandlerError
 from tasks.python_execute import DOCKER, VENV, Limits, Request, Result
+from tasks.tracing import traced
 from worker.sandbox.docker import container
 from worker.sandbox.policy import choose_executor, parse_executors
 from worker.sandbox.process import fresh_venv, native
@@ -20,7 +21,7 @@ def execute(request: Request, settings: WorkerSettings, owner: str, tick: Callab
     """Run the code where policy allows it. Errors as ``run_to_end`` and ``choose_executor`` say."""
     allowed = parse_executors(settings.executors)
     executor = choose_executor(request.executor, trusted=request.trusted, allowed=allowed)
-    with _open(executor, request.limits, settings, owner) as running:
+    with traced("sandbox", executor=executor), _open(executor, request.limits, settings, owner) as running:
         return run_to_end(running, request, executor, tick)
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 _HERE = Path(__file__).parent
@@ -25,7 +27,13 @@ _POLICY = (
 )
 
 
-def reader_routes() -> list[Route]:
+def reader_routes(api: FastAPI) -> list[Route]:
+    """The page, its files, and the document that they read."""
+
+    async def document(_: Request) -> Response:
+        # Made at the first wish, which takes seconds on a small machine: off the loop that answers workers.
+        return JSONResponse(await run_in_threadpool(api.openapi))
+
     async def page(_: Request) -> Response:
         return FileResponse(_HERE / "index.html", headers={"Content-Security-Policy": _POLICY})
 
@@ -38,4 +46,8 @@ def reader_routes() -> list[Route]:
 
         return Route(f"/api/docs/{name}", answer, methods=["GET"])
 
-    return [Route("/api/docs", page, methods=["GET"]), *(file(name) for name in _FILES)]
+    return [
+        Route("/api/openapi.json", document, methods=["GET"]),
+        Route("/api/docs", page, methods=["GET"]),
+        *(file(name) for name in _FILES),
+    ]

@@ -1,7 +1,7 @@
 """``d8 doctor``: what is missing, and what to do about it.
 
-``machine``, ``home``, ``parts``, ``fleet``: the checks, by what they look at. ``ground``: what they are given.
-``examine``: all of them at once, each with its time limit.
+``machine``, ``home``, ``parts``, ``rabbitmq``, ``fleet``: the checks, by what they look at. ``ground``: what
+they are given. ``examine``: all of them at once, each with its time limit.
 """
 
 from __future__ import annotations

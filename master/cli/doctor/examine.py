@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from master.cli.doctor import fleet, home, machine, parts
+from master.cli.doctor import fleet, home, machine, parts, rabbitmq
 from master.cli.doctor.ground import Finding, Ground, look, missing
 from tasks.errors import D8Error, Unreachable
 
@@ -18,6 +18,7 @@ CHECKS: dict[str, Check] = {
     **machine.CHECKS,
     **home.CHECKS,
     **parts.CHECKS,
+    **rabbitmq.CHECKS,
     **fleet.CHECKS,
 }
 #: What a check has; those that ask somebody give up sooner by themselves.

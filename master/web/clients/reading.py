@@ -33,7 +33,7 @@ def reader_of_one(sites: Sites) -> Read:
         return {
             **shown,
             "version": version,
-            "frame": sites.address(version.site, reading.now) if version else "",
+            "ticket": sites.ticket(version.site, reading.now) if version else "",
             "once": secrets.token_hex(8),
         }
 

@@ -58,10 +58,10 @@ class Sites:
         self._services = services
         self._key = secrets.token_bytes(32)
 
-    def address(self, site: str, now: datetime) -> str:
-        """Where the site of this artifact is shown, for some hours."""
+    def ticket(self, site: str, now: datetime) -> str:
+        """For ``/sites/{ticket}/``, where the site of this artifact is shown, for some hours."""
         ends = (int(now.timestamp()) // _SPAN_S + 2) * _SPAN_S
-        return f"/sites/{ends:x}-{site}-{self._sign(ends, site)}/index.html"
+        return f"{ends:x}-{site}-{self._sign(ends, site)}"
 
     def _sign(self, ends: int, site: str) -> str:
         mac = hmac.new(self._key, f"site:{ends}:{site}".encode(), hashlib.sha256).digest()

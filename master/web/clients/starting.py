@@ -23,12 +23,12 @@ from tasks.errors import InvalidInput
 from tasks.files import ROOT
 
 #: Encoded, with the form's other parts.
-_MOST_FORM = 4 * MAX_BYTES
+MOST_FORM = 4 * MAX_BYTES
 
 
 def read_new(reading: Reading) -> dict[str, Any]:
     """``/clients/new``: an empty brief to fill in, or to replace by a file."""
-    return {"brief": None, "problems": [], "text": _example(), "source": "brief.yaml"}
+    return {"brief": None, "problems": [], "text": _example(), "source": "brief.yaml", "still": True}
 
 
 def _example() -> str:
@@ -37,9 +37,9 @@ def _example() -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-async def post_check(door: Door, request: Request) -> Response:
+async def post_check(door: Door, request: Request, caller: Principal) -> Response:
     """``/clients/check``: what the brief says, or everything that is wrong in it. Nothing is kept."""
-    sent = await read_upload(request, most_bytes=_MOST_FORM)
+    sent = await read_upload(request, MOST_FORM)
     values: dict[str, Any] = {"brief": None, "problems": [], "text": "", "source": "brief.yaml"}
     try:
         values["text"], values["source"] = _text_of(sent)
@@ -47,11 +47,8 @@ async def post_check(door: Door, request: Request) -> Response:
     except InvalidInput as error:
         values["problems"] = str(error).split("; ")
 
-    def work(connection: Connection) -> dict[str, Any]:
-        return {**door.frame(connection, door.services.clock()), **values}
-
-    framed = await door.services.read(work)
-    return door.render(request, "clients_new.html", framed, status=422 if values["problems"] else 200)
+    status = 422 if values["problems"] else 200
+    return await door.show(request, caller, "clients_new.html", read_new, more=values, status=status)
 
 
 def _text_of(sent: Sent) -> tuple[str, str]:
@@ -69,11 +66,11 @@ def _text_of(sent: Sent) -> tuple[str, str]:
 
 async def post_add(services: Services, request: Request, _: Principal) -> Response:
     """``/clients/add``: the brief becomes a project; work on it begins at once."""
-    sent = await read_upload(request, most_bytes=_MOST_FORM)
+    sent = await read_upload(request, MOST_FORM)
     text, source = _text_of(sent)
     body = AddClient(brief_yaml=text, source=source, again=sent.fields.get("again") == "yes")
     added = await services.write(lambda connection: post_client(connection, body, services.clock))
-    return _to_project(str(added.id))
+    return _to_project(added.id)
 
 
 async def post_again(services: Services, request: Request, _: Principal) -> Response:

@@ -30,7 +30,7 @@ async def post_act(services: Services, request: Request, caller: Principal) -> R
     if verb == "resume":
         evals = whole(form.get("evals", ""), "evaluations")
         again = await services.write(
-            lambda connection: resume_evolution(connection, run_id, evals=evals, by=caller.name, now=now)
+            lambda connection: resume_evolution(connection, run_id, evals=evals, by=caller.identity, now=now)
         )
         return to_evolution(again)
     if verb == "promote":

@@ -47,7 +47,7 @@ def reader_of_one(comparers: Comparers) -> Read:
         return {
             "evolution": shown,
             "asked": asked,
-            "can_promote": "agent.json" in (shown["result"] or {}).get("artifacts", {})
+            "can_promote": "held_out" in (shown["result"] or {})
             and not any(one["state"] in ("running", "waiting") for one in promotions),
             **_pictures(shown, reading.query.get("x", ""), reading.query.get("y", "")),
         }

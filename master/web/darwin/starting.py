@@ -29,6 +29,8 @@ from tasks.darwin_genome import KINDS, Kind
 from tasks.darwin_metrics import METRICS
 from tasks.errors import InvalidInput, NotFound
 
+#: A form with a data set in it.
+MOST_FORM = MAX_BYTES + 64 * 1024
 _TYPES = {"csv": "text/csv", "py": "text/x-python"}
 #: What describes how the file is read: from form to address to form.
 _ASKED = ("file", "name", "task", "input", "expected", "split", "seed")
@@ -36,7 +38,7 @@ _ASKED = ("file", "name", "task", "input", "expected", "split", "seed")
 
 async def post_check(services: Services, request: Request, _: Principal) -> Response:
     """``/darwin/check``: keep the file, and show what a run would make of it."""
-    sent = await read_upload(request, most_bytes=MAX_BYTES + 64 * 1024)
+    sent = await read_upload(request, MOST_FORM)
     file = sent.only_file("file", "a CSV or JSONL file, or a Python program")
     digest = await services.read(lambda _: services.folder.write(file.data))
     now, ending = services.clock(), file.name.lower().rpartition(".")[2]
@@ -71,6 +73,7 @@ def read_new(reading: Reading) -> dict[str, Any]:
         "engines": [engine.value for engine in EngineName],
         "is_program": asked["name"].lower().endswith(".py"),
         "preview": None,
+        "still": True,
         # Sent twice by an impatient hand, a form starts one run.
         "once": secrets.token_hex(8),
     }
@@ -112,7 +115,7 @@ async def post_start(services: Services, request: Request, caller: Principal) ->
             flow,
             params,
             now=now,
-            by=caller.name,
+            by=caller.identity,
             idempotency_key=once_of(form),
         )
     )

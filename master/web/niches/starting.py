@@ -27,6 +27,8 @@ from tasks.errors import D8Error, InvalidInput, NotFound
 
 #: Exports in one study that is started here; the command line takes more.
 MOST_FILES = 6
+#: A form with exports in it.
+MOST_FORM = MOST_BYTES + 2**20
 _SHOWN = 5
 
 
@@ -70,7 +72,7 @@ class Preview:
 
 async def post_check(services: Services, request: Request, _: Principal) -> Response:
     """``/niches/check``: keep the exports, and show what a study would make of them."""
-    sent = await read_upload(request, most_bytes=MOST_BYTES + 2**20, most_files=MOST_FILES)
+    sent = await read_upload(request, MOST_FORM)
     sent.only_file("files", "one or more keyword exports (.csv)")
     exports = [await _keep(services, file) for file in sent.files["files"]]
     asked = [("file", one.text) for one in exports]
@@ -111,6 +113,7 @@ def read_new(reading: Reading) -> dict[str, Any]:
         "chosen": markets,
         "domain_from": query.get("from", "70"),
         "most_files": MOST_FILES,
+        "still": True,
         "once": secrets.token_hex(8),
     }
 
@@ -132,7 +135,7 @@ async def post_start(services: Services, request: Request, caller: Principal) ->
     params, now = params_of(form), services.clock()
     run_id = await services.write(
         lambda connection: start_run(
-            connection, FLOW, params, now=now, by=caller.name, idempotency_key=once_of(form)
+            connection, FLOW, params, now=now, by=caller.identity, idempotency_key=once_of(form)
         )
     )
     return _to_study(run_id)
@@ -157,7 +160,7 @@ async def post_again(services: Services, request: Request, caller: Principal) ->
             connection,
             request.path_params["run_id"],
             domain_from=_from(form),
-            by=caller.name,
+            by=caller.identity,
             now=now,
             once=once_of(form),
         )

@@ -35,9 +35,9 @@ from master.web.runs.timeline import draw_timeline, spans_of
 from master.web.views import IMAGE_TYPES, collapse_events, steps_to_show
 from tasks.errors import D8Error, InvalidInput, NotFound
 
-#: Steps read for the pictures, and listed.
+#: Steps of a run that are all read, for its pictures. Of a run that has more, only so many as are listed.
 MOST_STEPS, MOST_LISTED = 300, 120
-_ATTEMPTS = 200
+_ATTEMPTS = 120
 _ARTIFACTS = 500
 _APPROVALS = 100
 _EVENTS_READ, _EVENTS = 300, 40
@@ -64,10 +64,11 @@ def read_one(reading: Reading) -> dict[str, Any]:
     run = get_run(connection, run_id)._asdict()
     groups = group_steps(connection, run_id)
     stem = reading.query.get("steps", "")
-    steps = read_steps(connection, run_id, limit=MOST_STEPS)
-    attempts = read_attempts(connection, run_id, steps_at_most=MOST_STEPS)
     drawn = [group for group in groups if group.total]
     total = sum(group.total + group.aside for group in groups)
+    most = MOST_STEPS if total <= MOST_STEPS else MOST_LISTED
+    steps = read_steps(connection, run_id, limit=most)
+    attempts = read_attempts(connection, run_id, steps_at_most=most)
     return {
         "run": run,
         "counts": _counts(drawn),
@@ -76,10 +77,11 @@ def read_one(reading: Reading) -> dict[str, Any]:
         "groups": drawn,
         "graph": draw_graph(steps) if total <= MOST_STEPS else None,
         "timeline": draw_timeline(spans_of(attempts, steps, owner=""), reading.now),
-        "steps": read_group(connection, run_id, stem, limit=MOST_STEPS)
+        "steps": read_group(connection, run_id, stem, limit=MOST_LISTED)
         if stem
         else steps_to_show(steps, MOST_LISTED),
         "steps_total": total,
+        "steps_read": most,
         "stem": stem,
         "is_evolution": run["flow"] in FLOWS,
         "attempts": attempts[-_ATTEMPTS:],

@@ -8,7 +8,17 @@ from __future__ import annotations
 from starlette.routing import BaseRoute
 
 from master.web.door import Door, Section
-from master.web.settings import about, access, backup, model, notifications, policy, tokens
+from master.web.settings import (
+    about,
+    access,
+    backup,
+    model,
+    notifications,
+    policy,
+    schedules,
+    tokens,
+    webhooks,
+)
 
 #: In the order of the settings' own menu.
 PAGES: tuple[Section, ...] = (
@@ -17,6 +27,8 @@ PAGES: tuple[Section, ...] = (
     policy.PAGE,
     model.PAGE,
     notifications.PAGE,
+    schedules.PAGE,
+    webhooks.PAGE,
     backup.PAGE,
     about.PAGE,
 )

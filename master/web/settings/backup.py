@@ -32,7 +32,7 @@ from tasks.errors import InvalidInput, Refused, Unhealthy
 from tasks.files import ROOT, read_text_or_empty
 
 HERE = "/settings/backup"
-_SHORTEST = 10
+SHORTEST = 10
 _FOLDER = ".download-"
 
 
@@ -44,18 +44,27 @@ def routes(door: Door) -> list[BaseRoute]:
         passphrase = form.get("passphrase", "")
         if passphrase != form.get("again", ""):
             raise InvalidInput("the two passphrases are not the same: go back and enter them again")
-        if len(passphrase) < _SHORTEST or "\n" in passphrase:
-            raise InvalidInput(
-                f"the passphrase has {len(passphrase)} characters: take {_SHORTEST} or more, such as four words"
-            )
-        if one_at_a_time.locked():
-            raise Refused("a backup is being made at this moment: wait until it has arrived")
-        async with one_at_a_time:
-            _sweep(services.settings.home)
-            folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=services.settings.home))
-            return await _make(services, folder, passphrase, caller, with_secrets="secrets" in form)
+        return await make_download(
+            services, passphrase, caller, with_secrets="secrets" in form, lock=one_at_a_time
+        )
 
     return [door.page(HERE, "settings_backup.html", read_backup), door.form(f"{HERE}/download", download)]
+
+
+async def make_download(
+    services: Services, passphrase: str, caller: Principal, *, with_secrets: bool, lock: asyncio.Lock
+) -> Response:
+    """A backup as a file that is sent and then gone. ``Refused`` while ``lock`` is held: one at a time."""
+    if len(passphrase) < SHORTEST or "\n" in passphrase:
+        raise InvalidInput(
+            f"the passphrase has {len(passphrase)} characters: take {SHORTEST} or more, such as four words"
+        )
+    if lock.locked():
+        raise Refused("a backup is being made at this moment: wait until it has arrived")
+    async with lock:
+        _sweep(services.settings.home)
+        folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=services.settings.home))
+        return await _make(services, folder, passphrase, caller, with_secrets=with_secrets)
 
 
 async def _make(
@@ -95,16 +104,23 @@ async def run_backup(settings: Settings, file: Path, passphrase: str, *, with_se
     ]
     if not with_secrets:
         arguments.append("--without-secrets")
-    process = await asyncio.create_subprocess_exec(
-        *arguments,
-        cwd=ROOT,
-        env={**os.environ, "D8_HOME": str(settings.home), "NO_COLOR": "1", "COLUMNS": "500"},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    # A pipe of our own: the event loop's may be a socket, which cannot be opened by a name.
+    reads, writes = os.pipe()
     try:
-        _, said = await process.communicate(passphrase.encode() + b"\n")
+        os.write(writes, passphrase.encode() + b"\n")
+        os.close(writes)
+        process = await asyncio.create_subprocess_exec(
+            *arguments,
+            cwd=ROOT,
+            env={**os.environ, "D8_HOME": str(settings.home), "NO_COLOR": "1", "COLUMNS": "500"},
+            stdin=reads,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    finally:
+        os.close(reads)
+    try:
+        _, said = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
@@ -132,7 +148,7 @@ def read_backup(reading: Reading) -> dict[str, Any]:
         "last": last,
         "late": last is None or (reading.now - last).days >= 7,
         "database_bytes": database_bytes(reading.services.database, reading.connection),
-        "shortest": _SHORTEST,
+        "shortest": SHORTEST,
     }
 
 

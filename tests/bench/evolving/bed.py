@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from master.settings import load_settings
+from master.settings import Settings, load_settings
 from master.store import Database
 from master.store.artifacts import ArtifactFolder
 from tasks import darwin_propose
@@ -61,24 +61,43 @@ class Bed:
         self.database = Database(f"sqlite:///{Path(self._folder.name) / 'd8.sqlite3'}")
 
     def rig(self, function: Function, seconds: Callable[[], float] = lambda: 1.0, **more: Any) -> Rig:
-        from worker.handlers.darwin_propose import propose
-
-        def work(task: str, request: dict[str, Any], attempt: int) -> Work:
-            if task != "darwin.environment":
-                assert task == "darwin.propose"
-                found = propose(darwin_propose.Request.model_validate(request))
-                return Work(result=found.model_dump(mode="json"), seconds=seconds())
-            outcomes = [
-                {"values": function(genome), "error": "", "seconds": 0.0} for genome in request["genomes"]
-            ]
-            return Work(result={"outcomes": outcomes, "seconds": 0.0}, seconds=seconds())
-
-        return Rig(self.database, self.settings, work, **more)
+        return Rig(self.database, self.settings, scoring(function, seconds), **more)
 
     def start(self, rig: Rig, program: bytes, evals: int, **more: Any) -> str:
-        digest = ArtifactFolder(self.settings.artifact_folder).write(program)
-        params = {"environment": digest, "filename": "bench.py", "budget": {"evals": evals}, **more}
-        return rig.start("darwin-environment", params)
+        return start_evolution(rig, program, evals, **more)
+
+
+def scoring(
+    function: Function, seconds: Callable[[], float] = lambda: 1.0
+) -> Callable[[str, dict[str, Any], int], Work]:
+    """What a worker does that runs ``function`` as an environment, and the library of CMA-ES."""
+    from worker.handlers.darwin_propose import propose
+
+    def work(task: str, request: dict[str, Any], attempt: int) -> Work:
+        if task != "darwin.environment":
+            assert task == "darwin.propose"
+            found = propose(darwin_propose.Request.model_validate(request))
+            return Work(result=found.model_dump(mode="json"), seconds=seconds())
+        outcomes = [
+            {"values": function(genome), "error": "", "seconds": 0.0} for genome in request["genomes"]
+        ]
+        return Work(result={"outcomes": outcomes, "seconds": 0.0}, seconds=seconds())
+
+    return work
+
+
+def start_evolution(rig: Rig, program: bytes, evals: int, **more: Any) -> str:
+    digest = ArtifactFolder(rig.settings.artifact_folder).write(program)
+    params = {"environment": digest, "filename": "bench.py", "budget": {"evals": evals}, **more}
+    return rig.start("darwin-environment", params)
+
+
+def put_evolution(database: Database, settings: Settings, evals: int) -> dict[str, list[str]]:
+    """An evolution with a Pareto front that has ended, for pages to show. Nothing else may be open yet."""
+    rig = Rig(database, settings, scoring(zdt1), workers=WORKERS)
+    run_id = start_evolution(rig, ZDT1, evals, population=16, seed=1)
+    assert rig.run(run_id).state == "done"
+    return {"/darwin/{run_id}": [run_id]}
 
 
 def say(text: str) -> None:

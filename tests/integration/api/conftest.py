@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,11 +11,13 @@ from typing import Any, TypeVar
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import Connection
+from sqlalchemy import Connection, make_url
 
 from master.api.app import create_api
+from master.capabilities import load_capabilities
 from master.settings import Settings, load_settings
 from master.store import Database
+from master.store.migrate import migrate
 
 T = TypeVar("T")
 
@@ -44,10 +47,24 @@ class Caller:
             return function(connection)
 
 
+@pytest.fixture(scope="session")
+def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with this release's tables: migrating takes as long as most of these tests."""
+    load_capabilities()
+    path = tmp_path_factory.mktemp("fresh") / "d8.sqlite3"
+    database = Database(f"sqlite:///{path}")
+    migrate(database)
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    return path
+
+
 @pytest.fixture
-def caller(d8_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Caller]:
+def caller(fresh_database: Path, d8_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Caller]:
     monkeypatch.setenv("D8_BROKER_URL", "memory://")
     settings = load_settings()
+    shutil.copyfile(fresh_database, make_url(settings.sqlalchemy_url).database or "")
     api = create_api(settings)
     database = Database(settings.sqlalchemy_url)
     token = (settings.secrets_folder / "owner.token").read_text().strip()

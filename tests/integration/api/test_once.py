@@ -77,6 +77,18 @@ def test_anothers_key_of_the_same_name_is_another_key(caller: Caller) -> None:
     assert theirs.json() != mine
 
 
+def test_anothers_key_finds_nobody_elses_run(caller: Caller) -> None:
+    """Nor one that the master started itself, whose keys anybody could guess."""
+    mine = caller.post("/api/runs", START, key="k").json()["id"]
+    other = caller.post("/api/tokens", {"name": "program", "scope": "owner"}).json()["token"]
+    caller.client.headers["Authorization"] = f"Bearer {other}"
+    theirs = caller.post("/api/runs", START, key="k")
+    assert theirs.json()["id"] != mine
+    assert (
+        caller.post("/api/runs", {"flow": "noop", "params": {"steps": 2}}, key="client:x").status_code == 201
+    )
+
+
 def test_a_key_is_good_for_two_days(caller: Caller) -> None:
     first = caller.post("/api/login-codes", key="k").json()
     now = utc_now()

@@ -8,7 +8,7 @@ import pytest
 
 from master.fleet.notices import close_notice, open_notice
 from master.telegram.api import TelegramAway
-from tests.integration.bot_api import Failure
+from tests.integration.bot_wire import Failure
 from tests.integration.telegram.stage import (
     ANA,
     APPROVE,

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from master.approvals import ApprovalState, Policy, expire_approvals
 from master.approvals.tables import approvals
 from master.store.tables import events, outcomes
-from tests.integration.bot_api import Failure
+from tests.integration.bot_wire import Failure
 from tests.integration.telegram.stage import (
     ABANDON,
     ANA,

@@ -12,7 +12,7 @@ from master.store.artifacts import record_artifact
 from master.telegram.api import TelegramAway
 from master.telegram.messages import NO_PHOTO
 from master.telegram.tables import telegram_messages
-from tests.integration.bot_api import Failure
+from tests.integration.bot_wire import Failure
 from tests.integration.telegram.stage import ANA, APPROVE, DETAILS, Stage, announced, greet, settle
 
 pytestmark = pytest.mark.anyio

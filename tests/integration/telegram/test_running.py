@@ -10,7 +10,7 @@ import pytest
 from master.approvals import ApprovalState
 from master.telegram.api import TelegramAway, TokenRefused, open_api
 from master.telegram.tables import telegram_messages
-from tests.integration.bot_api import Failure
+from tests.integration.bot_wire import Failure
 from tests.integration.telegram.stage import ANA, TOKEN, Stage, greet
 from tests.support import free_port
 

@@ -11,7 +11,7 @@ from master.approvals.policy import Rule
 from master.telegram.messages import MessageKind
 from master.telegram.poll import Door
 from master.telegram.tables import telegram_messages
-from tests.integration.bot_api import Failure
+from tests.integration.bot_wire import Failure
 from tests.integration.telegram.stage import (
     ANA,
     APPROVE,

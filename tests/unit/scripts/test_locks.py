@@ -16,6 +16,7 @@ LOCKS = {
     "pip.in": FOLDER / "pip.lock",
     "master.in": ROOT / "requirements.txt",
     "worker.in": FOLDER / "worker.lock",
+    "otel.in": FOLDER / "otel.lock",
     "models.in": FOLDER / "models.lock",
     "dev.in": FOLDER / "dev.lock",
     "torch.in": FOLDER / "torch.lock",
