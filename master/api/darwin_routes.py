@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from sqlalchemy import Connection
 
-from master.api.answers import Evolution
+from master.api.evolution_answers import Evolution
 from master.api.auth import Gatekeeper
 from master.api.once import Once, once_of
 from master.api.services import Services
