@@ -2,7 +2,8 @@
 
 A real master (``d8 up``) over a database with a million events. Every page that the application has is asked
 for many times, one request after the other; of each page the 95th percentile is taken, and the worst of them
-reported. Then event streams are opened from this process, events are written into the database one by one,
+reported; beside it the processor time that the serving process took for a request, which a machine shared with
+others changes less. Then event streams are opened from this process, events are written into the database one by one,
 and each listener's delay counts from the commit to the moment at which it has read of it. Memory is that of
 the process that serves, before the streams (``web_rss_mib``, ``web_pss_mib``) and with them.
 """
@@ -43,6 +44,8 @@ from tests.support import ROOT, Process, free_port, wait_until
 _NO_PAGES = re.compile(
     r"/(api|docs|worker|login|logout|welcome|events|livez|readyz|metrics|join|invites|releases?)\b|.*{path:path}|.*\.zip$"
 )
+#: Requests of each page that come first: templates are compiled, connections opened.
+_UNCOUNTED = 3
 
 
 def main() -> None:
@@ -64,8 +67,14 @@ def main() -> None:
         with _master(home) as server_pid:
             token = (home / "secrets" / "owner.token").read_text().strip()
             _say(f"{len(addresses)} pages, {options.requests} requests each")
-            pages = {address: _time_page(port, token, address, options.requests) for address in addresses}
-            figures = _pages_figures(pages) | {"pages_not_measured": skipped}
+            pages, cpu_ms = {}, {}
+            for address in addresses:
+                before_s = _cpu_s(server_pid)
+                pages[address] = _time_page(port, token, address, options.requests)
+                cpu_ms[address] = round(
+                    (_cpu_s(server_pid) - before_s) * 1000 / (options.requests + _UNCOUNTED), 1
+                )
+            figures = _pages_figures(pages) | {"pages_cpu_ms": cpu_ms, "pages_not_measured": skipped}
             figures |= {"web_rss_mib": _mib(server_pid, "Rss:"), "web_pss_mib": _mib(server_pid, "Pss:")}
             figures |= _listen(home, port, token, server_pid, options.listeners, options.news)
     first = ("listeners", "event_delay_p95_s", "page_p95_ms", "web_rss_mib")
@@ -141,7 +150,7 @@ def _time_page(port: int, token: str, address: str, requests: int) -> list[float
     """Milliseconds of each request, the body read; after some that are not counted."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     taken_ms, length = [], 0
-    for number in range(requests + 3):
+    for number in range(requests + _UNCOUNTED):
         started_s = time.perf_counter()
         connection.request("GET", address, headers={"Authorization": f"Bearer {token}"})
         answer = connection.getresponse()
@@ -150,7 +159,7 @@ def _time_page(port: int, token: str, address: str, requests: int) -> list[float
         if answer.status != 200:
             why = re.findall(r'"(?:reason|detail)"[>:]"?([^<"]*)', text.decode(errors="replace"))
             raise SystemExit(f"console: {address} answered {answer.status}: {' '.join(why)}")
-        if number >= 3:
+        if number >= _UNCOUNTED:
             taken_ms.append((time.perf_counter() - started_s) * 1000)
     connection.close()
     _say(f"  {address}: p95 {_p95(taken_ms):.1f} ms, {length / 1024:.0f} KiB")
@@ -210,6 +219,11 @@ def _visit(port: int, token: str, over: threading.Event, visits_ms: list[float])
         connection.getresponse().read()
         visits_ms.append((time.perf_counter() - started_s) * 1000)
     connection.close()
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(fields[index]) for index in (11, 12)) / os.sysconf("SC_CLK_TCK")
 
 
 def _mib(pid: int, name: str) -> float:

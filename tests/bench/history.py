@@ -310,7 +310,7 @@ def _put_approvals(
             }
         )
     _put(connection, approvals, rows)
-    return [rows[-1]["id"]]
+    return [str(rows[-1]["id"])]
 
 
 def _put_ledger(
