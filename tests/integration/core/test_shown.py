@@ -48,7 +48,7 @@ from master.ledger.entries import ENERGY, USAGE, Entry, Kind, move
 from master.ledger.journal import append_entry
 from master.ledger.money import parse_money
 from master.ledger.movements import record_movement
-from master.store.tables import attempts, runs, steps
+from master.store.tables import attempts, outcomes, runs, steps
 from tasks.errors import NotFound
 from tests.integration.core.conftest import Bench
 
@@ -71,6 +71,10 @@ def put_steps(c: Connection, run_id: str, *states: str, stem: str = "s", first: 
         values = {"run_id": run_id, "kind": "task", "task": "fleet.noop", "state": state, "created_at": at}
         query = insert(steps).values(key=f"{stem}:{number}", finished_at=ended, **values)
         found.append(c.execute(query.returning(steps.c.id)).scalar_one())
+        if ended is not None:
+            c.execute(
+                insert(outcomes).values(step_id=found[-1], run_id=run_id, attempt=1, state=state, at=ended)
+            )
     return found
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select
 
 from master.events import record_event
 from master.store.artifacts import ArtifactFolder, record_artifact
-from master.store.tables import attempts, runs, steps
+from master.store.tables import attempts, outcomes, runs, steps
 from tests.integration.web.stage import HOSTILE, Stage
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -81,6 +81,10 @@ def test_a_run_of_ten_thousand_steps_is_shown_by_groups_and_fast(stage: Stage) -
                 for number in range(10_000)
             ],
         )  # fmt: skip
+        step_id = c.execute(select(steps.c.id).where(steps.c.state == "failed")).scalar_one()
+        c.execute(
+            insert(outcomes).values(step_id=step_id, run_id="noop-big", attempt=1, state="failed", at=NOW)
+        )
 
     stage.write(put)
     stage.login()

@@ -22,7 +22,12 @@ def test_run_shows_its_parts_and_its_pictures(stage: Stage) -> None:
 
     def put(connection: Connection) -> None:
         stage.put_run(
-            connection, "r-1", "done", note="better: 0.86", result={"best_score": 0.86, "report": digest}
+            connection,
+            "r-1",
+            "done",
+            note="better: 0.86",
+            finished_at=now,
+            result={"best_score": 0.86, "report": digest},
         )
         connection.execute(
             insert(steps).values(
