@@ -20,8 +20,8 @@ from tasks.log import say
 
 log = logging.getLogger("d8.clockwork")
 
-#: A slow round of one duty delays no other.
-_THREADS = 4
+#: A slow round of one duty delays no other: a backup takes minutes, and so may a receiver of webhooks.
+_THREADS = 6
 
 
 class Clockwork(Scheduler):  # type: ignore[misc]

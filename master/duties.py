@@ -26,6 +26,7 @@ from master.flows.runs import start_run
 from master.idempotency import forget_old_keys
 from master.ledger.costs import post_costs
 from master.rabbitmq import Management, clear_old_queues, install_topology, silent_workers
+from master.schedules.executions import forget_executions
 from master.schedules.tick import do_duties, tick
 from master.settings import Settings
 from master.store import Database
@@ -159,10 +160,11 @@ class Duties:
             fan_out(self._database, self._clock())
 
     def forget(self) -> None:
-        """Callers' keys and deliveries whose time is over."""
+        """Callers' keys, deliveries and executions whose time is over."""
         with self._database.write(durable=False) as connection:
             forget_old_keys(connection, now=self._clock())
             forget_deliveries(connection, now=self._clock())
+            forget_executions(connection, now=self._clock())
 
     def watch_clients(self) -> None:
         """Every pending client gets its run."""

@@ -112,12 +112,14 @@ def owner_router(services: Services, gatekeeper: Gatekeeper) -> APIRouter:
         found = [Flow(name=flow.name, params=flow.params.model_json_schema()) for flow in list_flows()]
         return wanted.cut("flows", found, lambda flow: (flow.name,))
 
-    _add_fleet(router, services, Owner, OneWrite)
-    return router
+    whole = APIRouter()
+    whole.include_router(router)
+    whole.include_router(_fleet_as_a_whole(services, Owner, OneWrite))
+    return whole
 
 
-def _add_fleet(router: APIRouter, services: Services, owner: Any, one_write: Any) -> None:
-    clock = services.clock
+def _fleet_as_a_whole(services: Services, owner: Any, one_write: Any) -> APIRouter:
+    router, clock = APIRouter(prefix="/api"), services.clock
 
     @router.get("/status", summary="The fleet at a glance", tags=["fleet"])
     async def get_status(_: owner) -> Status:
@@ -143,3 +145,5 @@ def _add_fleet(router: APIRouter, services: Services, owner: Any, one_write: Any
             return {"code": create_token(connection, Scope.OWNER, "dashboard", now=now, expires_at=until)}
 
         return Code.model_validate(await once(make))
+
+    return router

@@ -58,17 +58,15 @@ def _load(language: str, domain: str) -> gettext.NullTranslations:
 
 
 def read_catalogue(language: str, domain: str) -> dict[str, str]:
-    """The messages of ``DOMAIN.po`` and of its parts ``DOMAIN_*.po``. ``InvalidInput``: two of them have one
-    message."""
-    messages: dict[str, str] = {}
+    """The messages of ``DOMAIN.po`` and of its parts ``DOMAIN_*.po``."""
+    return {key: value for part in read_parts(language, domain).values() for key, value in part.items()}
+
+
+def read_parts(language: str, domain: str) -> dict[Path, dict[str, str]]:
+    """The same by file. A message is to stand in one of them; a test says when it does not."""
     folder = FOLDER / language / "LC_MESSAGES"
-    for path in sorted([*folder.glob(f"{domain}.po"), *folder.glob(f"{domain}_*.po")]):
-        part = parse_po(path.read_text(encoding="utf-8"), str(path))
-        # The empty message is the head, which each has.
-        if twice := messages.keys() & part.keys() - {""}:
-            raise InvalidInput(f"{path}: {min(twice)!r} is in another part too: take it out of one")
-        messages |= part
-    return messages
+    paths = sorted([*folder.glob(f"{domain}.po"), *folder.glob(f"{domain}_*.po")])
+    return {path: parse_po(path.read_text(encoding="utf-8"), str(path)) for path in paths}
 
 
 def parse_po(text: str, place: str) -> dict[str, str]:

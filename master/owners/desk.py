@@ -61,14 +61,14 @@ class Desk:
     async def log_in(self, name: str, password: str, visitor: Visitor) -> str:
         """A new session's token. ``WrongLogin``; ``TooMany``."""
         name = name.strip().lower()
-        self.limits.check(name, visitor.address)
+        self.limits.begin(name, visitor.address)
         digest = await self._read(lambda connection: find_password(connection, name))
         if not await self._bench.check(digest, password):
             known = await self._read(lambda connection: any(o.name == name for o in list_owners(connection)))
             # A name that is not known is not kept: people type their password there.
-            await self._fail(name, visitor, owner=name if known else "", why="password")
+            await self._note(visitor, owner=name if known else "", why="password")
             raise WrongLogin("this name and this password do not belong together: try again")
-        self.limits.succeed(name)
+        self.limits.succeed(name, visitor.address)
         renewed = await self._bench.digest(password) if self._bench.is_outdated(digest) else ""
 
         def open_(connection: Connection) -> str:
@@ -134,11 +134,11 @@ class Desk:
             )
         if caller.owner and known:
             account = f"change {name}"
-            self.limits.check(account, "")
+            self.limits.begin(account, account)
             if not await self._bench.check(known, before):
-                await self._fail(account, Visitor(address="", agent=""), owner=name, why="password change")
+                await self._note(Visitor(address="", agent=""), owner=name, why="password change")
                 raise WrongLogin("the password that you have now is another one: nothing was changed")
-            self.limits.succeed(account)
+            self.limits.succeed(account, account)
         digest = await self._bench.digest(password)
 
         def change(connection: Connection) -> int:
@@ -157,6 +157,9 @@ class Desk:
 
     async def _fail(self, account: str, visitor: Visitor, *, owner: str, why: str) -> None:
         self.limits.fail(account, visitor.address)
+        await self._note(visitor, owner=owner, why=why)
+
+    async def _note(self, visitor: Visitor, *, owner: str, why: str) -> None:
         now = self._clock()
         address = visitor.address[:64]
         await self._write(

@@ -58,6 +58,12 @@ class LoginLimits:
                 wait_s=wait_s,
             )
 
+    def begin(self, account: str, address: str) -> None:
+        """``check``, and count the try as a failure until ``succeed``: of many at once, only the free ones
+        are looked at."""
+        self.check(account, address)
+        self.fail(account, address)
+
     def fail(self, account: str, address: str) -> None:
         now_s = self._clock_s()
         if len(self._failures) >= _MOST_KEPT:
@@ -69,9 +75,15 @@ class LoginLimits:
             known.count, known.last_s = known.count + 1, now_s
             known.free_again_s = now_s + wait_after(known.count, free)
 
-    def succeed(self, account: str) -> None:
-        """Who is in has proved themselves: the account's failures are forgotten, the address's are not."""
-        self._failures.pop(_keys(account, "")[0], None)
+    def succeed(self, account: str, address: str) -> None:
+        """Who is in has proved themselves: the account's failures are forgotten, and of the address's the one
+        that this try was counted as."""
+        by_account, by_address = _keys(account, address)
+        self._failures.pop(by_account, None)
+        if known := self._failures.get(by_address):
+            known.count -= 1
+            if wait_after(known.count, FREE_FOR_ADDRESS) == 0:
+                known.free_again_s = 0.0
 
     def _forget(self, now_s: float) -> None:
         """Those that wait are kept. When all do, the ones that wait least go."""

@@ -7,13 +7,13 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from master.dispatch.states import OPEN_RUNS
 from master.events import record_event
 from master.flows.runs import cancel_run, start_run
-from master.schedules.records import OPEN, Execution, ExecutionState
+from master.schedules.records import KEPT, OPEN, Execution, ExecutionState
 from master.schedules.tables import executions
 from master.store.order import later_of
 from master.store.tables import runs
@@ -155,6 +155,12 @@ def cancel_execution(connection: Connection, execution_id: str, *, by: str, now:
         connection, "execution_cancelled", now, schedule=found.schedule, execution=execution_id, by=by
     )
     return get_execution(connection, execution_id)
+
+
+def forget_executions(connection: Connection, *, now: datetime) -> int:
+    """Drop those of long ago that are over; returns how many. Their runs stay."""
+    over = executions.c.state.not_in(OPEN)
+    return connection.execute(delete(executions).where(executions.c.created_at < now - KEPT, over)).rowcount
 
 
 _SHOWN = [executions.c[name] for name in Execution.model_fields if name not in ("state", "finished_at")]

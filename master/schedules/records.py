@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -70,6 +70,8 @@ class ExecutionState(enum.StrEnum):
     SKIPPED = "skipped"
 
 
+#: Executions that are over are shown for so long.
+KEPT = timedelta(days=180)
 #: In which something goes on that another execution might disturb.
 OPEN = (ExecutionState.READY, ExecutionState.RUNNING, ExecutionState.WAITING)
 

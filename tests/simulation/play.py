@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from master.fleet.roster import drain_worker, remove_worker
+from master.flows.again import retry_from_step
 from master.flows.runs import cancel_run, retry_run, start_run
+from master.store.tables import steps
 from tasks.errors import D8Error
 from tests.simulation.watch import Violation, Watch
 from tests.simulation.working import finish, renew, take_ticket
@@ -174,6 +176,19 @@ def _retry(world: World) -> None:
             world.say(f"{run_id} is tried again")
 
 
+def _retry_from_step(world: World) -> None:
+    """Of a run that has failed or goes on, from any of its steps, some of which stand for nothing any more."""
+    if world.runs:
+        run_id = world.chance.choice(world.runs)
+        keys = world.read(
+            lambda c: c.execute(select(steps.c.key).where(steps.c.run_id == run_id)).scalars().all()
+        )
+        if keys:
+            key = world.chance.choice(sorted(keys))
+            if _try(lambda: world.write(retry_from_step, run_id, key, by="owner")):
+                world.say(f"{run_id} is taken up again from {key}")
+
+
 def _set_clock(world: World) -> None:
     _any_worker(world).skew_s = world.chance.choice((0, 3600, -3600, 20))
 
@@ -206,6 +221,7 @@ _ACTIONS: tuple[tuple[Action, float], ...] = (
     (_remove, 0.5),
     (_cancel, 0.4),
     (_retry, 1),
+    (_retry_from_step, 0.7),
     (_set_clock, 0.5),
 )
 

@@ -13,7 +13,7 @@ import pytest
 import urllib3
 
 from tests.conftest import StartProcess
-from tests.support import ROOT, free_port
+from tests.support import free_port
 
 #: Where being of the right shape is not all that is asked for: an amount of money, a client's brief, a cron rule, an
 #: address, the bytes that a digest is of, a password's strength, the rules of a policy.
@@ -63,7 +63,7 @@ def test_every_operation_does_what_its_description_says(server: str, d8_home: Pa
             # One never ends by itself (test_events.py), one takes seconds for each file (test_care.py).
             "--exclude-path", "/api/events/stream", "--exclude-path", "/api/backups",
         ],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2000:]
     selected = re.search(r"Selected: (\d+)/(\d+)\s+Tested: (\d+)", done.stdout)

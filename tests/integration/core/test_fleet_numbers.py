@@ -147,6 +147,8 @@ def test_log_is_wanted_until_it_came_and_only_when_asked_for(bench: Bench) -> No
     found = bench.read(lambda c: find_log(c, "one"))
     assert (found.text, found.sent_at, found.asked_at) == ("step_claimed step=1", bench.now, None)
     assert not found.earlier_session
+    with pytest.raises(Refused, match="nobody asked"):
+        send_log(bench, "once more")
     bench.join(session="session-2")
     assert bench.read(lambda c: find_log(c, "one")).earlier_session
 

@@ -229,6 +229,16 @@ def test_what_could_never_be_started_is_refused_at_once(
         clocked.add()
 
 
+def test_executions_of_long_ago_are_dropped(clocked: Clocked) -> None:
+    clocked.add(overlap="allow")
+    clocked.at("13:00")
+    clocked.bench.pass_by(timedelta(days=179).total_seconds())
+    assert clocked.bench.write(executions.forget_executions) == 0
+    clocked.bench.pass_by(timedelta(days=2).total_seconds())
+    assert clocked.bench.write(executions.forget_executions) == 1
+    assert clocked.runs() == 1
+
+
 class TestBackups:
     def back_up(self, clocked: Clocked, day: int) -> Execution:
         clocked.at("13:00", day=day)

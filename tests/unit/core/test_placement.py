@@ -46,6 +46,13 @@ def test_single_worker_gets_everything_over_its_lane() -> None:
     assert placed[0].worker == ""
 
 
+def test_worker_that_is_away_or_in_another_lane_makes_no_difference_to_a_single_one() -> None:
+    others = [host("away", active=False), host("elsewhere", lanes=("gpu",))]
+    for other in others:
+        placed, _ = place([step(1)], Fleet(free={"cpu": 5}, hosts=[host("one"), other]))
+        assert placed[0].worker == "", other.name
+
+
 def test_worker_that_holds_the_model_goes_before_one_that_is_local_and_fast() -> None:
     fleet = Fleet(
         free={"cpu": 5},
@@ -108,6 +115,14 @@ def test_unservable_names_every_worker_and_why() -> None:
     assert "b: it serves cpu" in text
     assert why_unservable(step(1, lanes=("gpu",)), []) == "", "a fleet without workers may get some yet"
     assert why_unservable(step(1), [host("a", active=False)]) == "", "who is away may come back"
+
+
+def test_step_for_one_worker_is_unservable_when_that_one_can_never_run_it() -> None:
+    only_a = step(1, lanes=("gpu",), only_worker="a")
+    text = why_unservable(only_a, [host("a"), host("b", lanes=("gpu",))])
+    assert "a: it serves cpu, the step wants gpu" in text
+    assert "b:" not in text
+    assert why_unservable(only_a, [host("b")]) == "", "it is not known yet, and may come"
 
 
 @given(

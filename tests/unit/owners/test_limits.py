@@ -62,10 +62,26 @@ def test_one_address_that_tries_many_names_waits_and_others_do_not() -> None:
 def test_who_gets_in_begins_anew_and_their_address_does_not() -> None:
     limits = LoginLimits(Clock())
     fail(limits, FREE_FOR_ADDRESS)
-    limits.succeed("ana")
+    fail(limits, 1, account="luis")
+    limits.succeed("ana", "10.0.0.1")
     limits.check("ana", "10.0.0.2")
     with pytest.raises(TooMany):
         limits.check("ana", "10.0.0.1")
+
+
+def test_of_many_tries_at_once_only_the_free_ones_are_looked_at() -> None:
+    limits = LoginLimits(Clock())
+    for _ in range(FREE_FOR_ACCOUNT):
+        limits.begin("ana", "10.0.0.1")
+    with pytest.raises(TooMany):
+        limits.begin("ana", "10.0.0.1")
+
+
+def test_who_logs_in_often_is_never_kept_waiting() -> None:
+    limits = LoginLimits(Clock())
+    for _ in range(3 * FREE_FOR_ADDRESS):
+        limits.begin("ana", "10.0.0.1")
+        limits.succeed("ana", "10.0.0.1")
 
 
 def test_failures_of_long_ago_are_forgotten() -> None:

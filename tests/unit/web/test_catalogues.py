@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from jinja2.ext import extract_from_ast
 
 import master.web
 from master.locale import LANGUAGES, choose_language
-from master.locale.catalogues import read_catalogue
+from master.locale.catalogues import read_catalogue, read_parts
 from master.web.pages import HERE, Pages
 from master.web.routes import SECTIONS
 
@@ -54,6 +55,13 @@ def test_a_catalogue_has_every_message_of_the_pages_and_no_other(language: str) 
     known = set(read_catalogue(language, "web")) - {""}
     assert said - known == set(), "say these in the page's catalogue"
     assert known - said == set(), "no page says these any more"
+
+
+@pytest.mark.parametrize("language", [each for each in LANGUAGES if each != "en"])
+def test_a_message_stands_in_one_part(language: str) -> None:
+    # The empty message is the head, which each has.
+    counted = Counter(key for part in read_parts(language, "web").values() for key in part if key)
+    assert {key: count for key, count in counted.items() if count > 1} == {}
 
 
 @pytest.mark.parametrize("language", [each for each in LANGUAGES if each != "en"])

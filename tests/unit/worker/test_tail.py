@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import stat
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -41,21 +43,34 @@ def test_a_line_longer_than_the_ring_leaves_its_end(tmp_path: Path) -> None:
 
 def test_all_processes_of_a_worker_write_into_one_tail(tmp_path: Path) -> None:
     tail = LogTail(tmp_path / "log.tail")
-    tail.write(b"parent\n")
-    child = os.fork()
-    if child == 0:
-        try:
-            for number in range(200):
-                tail.write(b"child %d\n" % number)
-        finally:
-            os._exit(0)
-    for number in range(200):
-        tail.write(b"parent %d\n" % number)
-    os.waitpid(child, 0)
-    lines = tail.read().splitlines()
-    assert sorted(lines) == sorted(
-        ["parent", *(f"{who} {number}" for who in ("child", "parent") for number in range(200))]
-    )
+    children = []
+    for who in range(4):
+        child = os.fork()
+        if child == 0:
+            try:
+                for number in range(400):
+                    tail.write(b"%d says %d\n" % (who, number))
+            finally:
+                os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+    said = sorted(f"{who} says {number}" for who in range(4) for number in range(400))
+    assert sorted(tail.read().splitlines()) == said, "none is lost, none is torn"
+
+
+def test_who_writes_waits_for_whoever_is_writing(tmp_path: Path) -> None:
+    path = tmp_path / "log.tail"
+    tail = LogTail(path)
+    with path.open("r+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        writer = threading.Thread(target=tail.write, args=(b"late\n",))
+        writer.start()
+        writer.join(timeout=0.2)
+        assert writer.is_alive()
+        assert path.read_bytes() == b""
+    writer.join()
+    assert tail.read() == "late\n"
 
 
 def test_tail_outlives_the_process_and_a_damaged_one_begins_anew(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from master.darwin.records import stop_evolution
 from master.darwin.view import show_evolution
 from master.settings import Settings
 from master.store import Database
-from master.store.artifacts import ArtifactFolder
-from tests.integration.core.darwin.stage import count_ones, params_of, told_numbers
+from master.store.artifacts import ArtifactFolder, record_artifact
+from tests.integration.core.darwin.stage import PROGRAM, count_ones, params_of, told_numbers
 from tests.rig import Rig, Work
 
 
@@ -74,7 +74,12 @@ def test_an_evolution_is_shown_while_it_runs_and_drawn_for_its_page(
     database: Database, settings: Settings
 ) -> None:
     rig = Rig(database, settings, count_ones, workers=2)
-    run_id = rig.start("darwin-environment", params_of(settings))
+    params = params_of(settings)
+    # As whoever uploads a program does: the page compares genomes by artifacts of which the size is known.
+    about = {"name": "ones.py", "media_type": "text/x-python", "size": len(PROGRAM), "run_id": ""}
+    with database.write() as connection:
+        record_artifact(connection, params["environment"], now=rig.now, **about)
+    run_id = rig.start("darwin-environment", params)
     rig.run(run_id, until=lambda: len(told_numbers(database, run_id)) >= 30)
 
     read_artifact = ArtifactFolder(settings.artifact_folder).read
