@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from sqlalchemy import Connection
 
-from master.api.evolution_answers import Evolution
 from master.api.auth import Gatekeeper
+from master.api.evolution_answers import Evolution
 from master.api.once import Once, once_of
 from master.api.services import Services
 from master.darwin.records import stop_evolution
