@@ -93,6 +93,10 @@ def page_addresses(routes: list[BaseRoute], ids: dict[str, list[str]]) -> tuple[
         names = re.findall(r"{(\w+)", route.path)
         if not names:
             found.append(route.path)
+        elif route.path in ids and all(value.startswith("/") for value in ids[route.path]):
+            # Whole addresses; none at all where no page can be shown.
+            found += ids[route.path]
+            skipped += [] if ids[route.path] else [route.path]
         elif values := ids.get(route.path) or ids.get(",".join(names)):
             found += [_filled(route.path, value.split(",")) for value in values]
         else:

@@ -404,5 +404,4 @@ def _put_work(
         "client_id": ["client-0000"],
         "/niches/{run_id}": studies[-1:],
         "run_id,digest": [f"{planned[0].id},{digest}"],
-        "/runs/{run_id}/step": [f"{planned[0].id}?key=evaluate-0"],
     }
