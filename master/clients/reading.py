@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from master.approvals import Approval, ApprovalState, list_approvals
 from master.clients.board import PHASES, Stage, stage_of
@@ -15,7 +15,7 @@ from master.clients.states import ClientState
 from master.clients.store import Client, get_brief, get_client
 from master.clients.tables import clients
 from master.dispatch.states import OPEN_STEPS
-from master.store.tables import steps
+from master.store.tables import STEPS_IN_FLIGHT, steps
 from tasks.client_build import Result as Built
 from tasks.client_review import Result as Review
 from tasks.record import Record
@@ -23,6 +23,14 @@ from tasks.record import Record
 #: Projects of the board that are over, of each kind, the latest; and those under way.
 OVER = 12
 UNDER_WAY = 120
+
+#: A flow asks for something of a phase at the least so often.
+_LAST = (
+    select(steps.c.key)
+    .where(steps.c.run_id == bindparam("b_run"), steps.c.kind == "task")
+    .order_by(steps.c.id.desc())
+    .limit(20)
+)
 
 #: The project's papers, in the order in which a person reads them.
 PAPERS = ("executive-summary.md", "quality-report.md", "log.md")
@@ -83,14 +91,16 @@ def _of_state(connection: Connection, state: ClientState, limit: int, *, newest:
 
 
 def _keys(connection: Connection, run_ids: Iterable[str]) -> dict[str, list[tuple[str, bool]]]:
-    query = (
-        select(steps.c.run_id, steps.c.key, steps.c.state)
-        .where(steps.c.run_id.in_(list(run_ids)), steps.c.kind == "task")
-        .order_by(steps.c.id)
-    )
+    """What tells the stage: the open steps of each run, or of a run that has none, its last ones."""
+    runs = list(run_ids)
     found: dict[str, list[tuple[str, bool]]] = {}
-    for row in connection.execute(query):
-        found.setdefault(row.run_id, []).append((row.key, row.state in OPEN_STEPS))
+    is_open = select(steps.c.run_id, steps.c.key).where(STEPS_IN_FLIGHT, steps.c.run_id.in_(runs))
+    for row in connection.execute(is_open.order_by(steps.c.id)):
+        found.setdefault(row.run_id, []).append((row.key, True))
+    for run_id in runs:
+        if run_id not in found:
+            last = connection.execute(_LAST, {"b_run": run_id}).scalars().all()
+            found[run_id] = [(key, False) for key in reversed(last)]
     return found
 
 
