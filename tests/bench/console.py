@@ -33,10 +33,11 @@ from master.descriptors import raise_open_files_limit
 from master.events import newest_events, record_event
 from master.settings import load_settings
 from master.store import Database
+from master.store.artifacts import ArtifactFolder
 from master.store.migrate import migrate
 from tests.bench.evolving.bed import put_evolution
 from tests.bench.footprint import _command, _family, _field
-from tests.bench.history import Size, fill
+from tests.bench.history import Size, fill, put_files
 from tests.bench.listeners import Crowd
 from tests.support import ROOT, Process, free_port, wait_until
 
@@ -129,6 +130,7 @@ def _prepare(home: Path, events: int) -> dict[str, list[str]]:
     size = Size(events=events, largest=int(20_000 * small), ledger_entries=int(6_000 * small))
     ids = put_evolution(database, load_settings(), evals=2000)
     ids |= fill(database, size, until=datetime.now(UTC))
+    put_files(ArtifactFolder(load_settings().artifact_folder), ids)
     database.close()
     _say(f"{events} events written in {time.monotonic() - started_s:.0f} s")
     return ids

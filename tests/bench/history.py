@@ -22,6 +22,7 @@ from master.ledger.entries import Entry, Kind, Posting
 from master.ledger.journal import append_entry
 from master.niches.tables import niches
 from master.store import Database
+from master.store.artifacts import ArtifactFolder
 from master.store.tables import artifacts, attempts, events, notices, outcomes, runs, steps, workers
 from tasks.protocol import Gpu, Hardware
 from tests.support import ROOT
@@ -98,11 +99,15 @@ def fill(database: Database, size: Size, *, until: datetime, seed: int = 7) -> d
         "run_id": shown,
         "approval_id": asked,
         "worker": [_WORKERS[0]],
-        "/runs/{run_id}/step": [f"/runs/{shown[0]}/step?key=evaluate:{size.largest - 1}"],
-        # An evolution's page wants an evolution, with its artifacts: none is made up here.
-        "/darwin/{run_id}": [],
+        "/runs/{run_id}/step": [f"{shown[0]}?key=evaluate:{size.largest - 1}"],
         **made,
     }
+
+
+def put_files(folder: ArtifactFolder, ids: dict[str, list[str]]) -> None:
+    """The bytes of those artifacts that are looked at."""
+    for run_id, _ in (pair.split(",") for pair in ids["run_id,digest"]):
+        folder.write(run_id.encode())
 
 
 def _plan(size: Size, until: datetime, chance: random.Random) -> Iterator[_Run]:
@@ -390,8 +395,8 @@ def _put_work(
         [
             {
                 "digest": hashlib.sha256(f"{run.id}".encode()).hexdigest(),
-                "name": "report.svg",
-                "media_type": "image/svg+xml",
+                "name": "report.md",
+                "media_type": "text/markdown",
                 "size": 20_000,
                 "run_id": run.id,
                 "created_at": run.at,

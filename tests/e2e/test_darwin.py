@@ -33,9 +33,9 @@ def test_cma_evolves_in_a_sandboxed_program_and_is_stopped_and_continued(
     assert shown["failed"] == 0
     assert shown["busy_pct"] > 0
     assert shown["population"][0]["score"] == ended["result"]["best"][0]["score"] > -50
-    page = _page(fleet, f"/runs/{run}")
+    page = _page(fleet, f"/darwin/{run}")
     assert "<svg" in page
-    assert "Where the best comes from" in page
+    assert "comes from</h2>" in page
 
     fleet.tell("darwin", "export", run, str(d8_home / "found.json"))
     found = json.loads((d8_home / "found.json").read_text())
