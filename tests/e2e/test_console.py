@@ -43,6 +43,8 @@ pytestmark = pytest.mark.services
 
 PASSWORD = "four words are good"
 PICTURES = ROOT / "docs" / "pictures"
+#: Asked now: a test's environment has no settings of ours.
+_WANTED = bool(os.environ.get("D8_PICTURES"))
 #: A page follows what happens within seconds; a run of this test's within some more.
 _LIVE_MS = 60_000
 
@@ -78,7 +80,7 @@ def become_owner(context: BrowserContext, code: str) -> Page:
 
 def keep(page: Page, name: str) -> None:
     """As a picture of the README, when those are wanted."""
-    if os.environ.get("D8_PICTURES"):
+    if _WANTED:
         PICTURES.mkdir(exist_ok=True)
         page.screenshot(path=PICTURES / f"{name}.png", animations="disabled")
 
