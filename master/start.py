@@ -50,3 +50,7 @@ def prepare_master(settings: Settings, database: Database, build: Build, clock: 
         local_token(connection, Scope.WORKER, settings.secrets_folder / "worker.token", now=now)
         extend_leases(connection, until=now + grace(settings.lease_s))
         install_build(connection, build.id, now=now)
+        if settings.otel_endpoint:
+            from master.traces import begin_traces
+
+            begin_traces(connection)

@@ -20,6 +20,12 @@ _MOST = 200
 _FLUSH_S = 10.0
 
 
+def begin_traces(connection: Connection) -> None:
+    """What ends from now on is told: noted before any part runs, so that the first step is not missed."""
+    if _told(connection) is None:
+        _note(connection, connection.execute(select(func.max(outcomes.c.seq))).scalar() or 0)
+
+
 def tell_traces(database: Database, tracer: Tracer) -> int:
     """The traces of steps that have ended since the last time; returns how many were told. Those from before
     tracing was turned on are left out; what a collector did not take in time is told again."""
