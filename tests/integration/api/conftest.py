@@ -14,10 +14,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Connection, make_url
 
 from master.api.app import create_api
-from master.capabilities import load_capabilities
 from master.settings import Settings, load_settings
 from master.store import Database
-from master.store.migrate import migrate
 
 T = TypeVar("T")
 
@@ -45,19 +43,6 @@ class Caller:
     def read(self, function: Callable[[Connection], T]) -> T:
         with self.database.read() as connection:
             return function(connection)
-
-
-@pytest.fixture(scope="session")
-def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with this release's tables: migrating takes as long as most of these tests."""
-    load_capabilities()
-    path = tmp_path_factory.mktemp("fresh") / "d8.sqlite3"
-    database = Database(f"sqlite:///{path}")
-    migrate(database)
-    with database.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    database.close()
-    return path
 
 
 @pytest.fixture

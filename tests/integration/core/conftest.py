@@ -24,9 +24,12 @@ from master.store import Database
 from master.store.migrate import migrate
 from master.store.tables import steps
 from tasks.protocol import ClaimRequest, Grant, Hardware, Join, Refusal, Report
+from tests.integration.conftest import copy_fresh
 from tests.servers import Postgres
 
 BUILD = "b" * 12
+#: The database of PostgreSQL that the others are copies of.
+_FRESH = "fresh"
 HARDWARE = Hardware(machine="x86_64", cpus=2, memory_mib=4096, disk_free_mib=4096)
 
 
@@ -34,19 +37,25 @@ HARDWARE = Hardware(machine="x86_64", cpus=2, memory_mib=4096, disk_free_mib=409
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A real PostgreSQL server of these tests."""
     server = Postgres(tmp_path_factory.mktemp("postgres"))
+    load_capabilities()
+    made = Database(server.create_database(_FRESH))
+    migrate(made)
+    made.close()
     yield server
     server.stop()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.services)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+def database(request: pytest.FixtureRequest, tmp_path: Path, fresh_database: Path) -> Iterator[Database]:
+    """With this release's tables, copied: migrating takes longer than most of these tests."""
     load_capabilities()
     if request.param == "sqlite":
-        made = Database(f"sqlite:///{tmp_path / 'd8.sqlite3'}")
+        url = f"sqlite:///{tmp_path / 'd8.sqlite3'}"
+        copy_fresh(fresh_database, url)
+        made = Database(url)
     else:
         server = request.getfixturevalue("postgres")
-        made = Database(server.create_database(f"t{secrets.token_hex(8)}"))
-    migrate(made)
+        made = Database(server.create_database(f"t{secrets.token_hex(8)}", template=_FRESH))
     yield made
     made.close()
 
