@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
-from pydantic import ValidationError
-from sqlalchemy import Connection
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from master.api.services import Services
@@ -20,12 +17,11 @@ from master.schedules.records import NewSchedule
 from master.tokens import Principal
 from master.web.door import N_, Door, Reading, Section
 from master.web.forms import read_form
-from tasks.errors import InvalidInput, NotFound
+from master.web.settings.verbs import Act, done, read_record, verb_route
+from tasks.errors import InvalidInput
 
 HERE = "/settings/schedules"
 _EXECUTIONS = 30
-
-Act = Callable[[Connection, str, Principal, Services], object]
 
 #: What a button of a schedule does.
 _ACTS: dict[str, Act] = {
@@ -49,27 +45,20 @@ def routes(door: Door) -> list[BaseRoute]:
         await services.write(
             lambda c: store.add_schedule(c, wanted, zone=zone, by=caller.identity, now=services.clock())
         )
-        return RedirectResponse(f"{HERE}?done=added", status_code=303)
-
-    async def act(services: Services, request: Request, caller: Principal) -> Response:
-        name, verb = request.path_params["name"], request.path_params["verb"]
-        if verb not in _ACTS:
-            raise NotFound(f"a schedule has no {verb[:40]!r}: use the page's buttons")
-        await services.write(lambda c: _ACTS[verb](c, name, caller, services))
-        return RedirectResponse(f"{HERE}?done={verb}", status_code=303)
+        return done(HERE, "added")
 
     async def cancel(services: Services, request: Request, caller: Principal) -> Response:
         execution = request.path_params["execution"]
         await services.write(
             lambda c: executions.cancel_execution(c, execution, by=caller.name, now=services.clock())
         )
-        return RedirectResponse(f"{HERE}?done=cancelled", status_code=303)
+        return done(HERE, "cancelled")
 
     return [
         door.page(HERE, "settings_schedules.html", read_schedules),
         door.form(HERE, create),
         door.form(f"{HERE}/executions/{{execution}}/cancel", cancel),
-        door.form(f"{HERE}/{{name}}/{{verb}}", act),
+        verb_route(door, HERE, "a schedule", _ACTS),
     ]
 
 
@@ -80,16 +69,12 @@ def read_schedule(form: dict[str, str]) -> NewSchedule:
         params = json.loads(form.get("params", "").strip() or "{}")
     except ValueError as error:
         raise InvalidInput(f'the params are not JSON ({error}): write them such as {{"steps": 1}}') from None
-    fields = {
+    fields: dict[str, Any] = {
         field: form[field].strip() for field in ("name", "cron", "zone", "missed", "overlap") if field in form
     }
-    try:
-        return NewSchedule.model_validate(
-            {**fields, what if what in ("flow", "duty") else "flow": name, "params": params}
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InvalidInput(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    return read_record(
+        NewSchedule, {**fields, what if what in ("flow", "duty") else "flow": name, "params": params}
+    )
 
 
 def read_schedules(reading: Reading) -> dict[str, Any]:
